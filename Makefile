@@ -1,0 +1,62 @@
+# Every verb sets up .venv by itself and refreshes it when the lock file or pyproject.toml changed.
+# PYTHON=python3.12 make book      uses another interpreter.
+# PORT=9000 make serve             uses another port.
+
+PYTHON ?= python3
+PORT ?= 8000
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help book serve test colab browser grade exercises lint format repository clean
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(INSTALLED): requirements.txt pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+book: $(INSTALLED)  ## execute every chapter and build the book; prints the path of index.html
+	@$(BIN)/python -m book.build
+
+serve: book  ## build the book and serve it on this machine
+	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
+
+test: $(INSTALLED)  ## run all tests (pages in a real browser too, where one is installed)
+	$(BIN)/python -m pytest
+
+colab: $(INSTALLED)  ## run every notebook alone, in an environment with Colab's versions
+	$(BIN)/python -m pytest tests/colab
+
+browser:  ## install Debian's Chromium and its driver, for the browser tests
+	@if command -v chromium >/dev/null && command -v chromedriver >/dev/null; then \
+		echo "Chromium and its driver are installed."; \
+	else \
+		sudo=; test "$$(id -u)" = 0 || sudo=sudo; \
+		$$sudo apt-get update -qq && \
+		$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium chromium-driver; \
+	fi
+
+grade: $(INSTALLED)  ## check the exercises you have written
+	$(BIN)/python -m pytest exercises
+
+exercises: $(INSTALLED)  ## derive the exercise notebooks from the solutions
+	$(BIN)/python -m course_lib.grading.generate
+
+lint: $(INSTALLED)  ## check style, formatting and that notebooks hold no outputs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/nbstripout --verify chapters/*.ipynb exercises/*.ipynb solutions/*.ipynb
+
+format: $(INSTALLED)  ## repair what make lint would complain of, where a machine can
+	$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
+	$(BIN)/nbstripout chapters/*.ipynb exercises/*.ipynb solutions/*.ipynb
+
+repository: $(INSTALLED)  ## URL=https://github.com/you/trust-regions: set the address everywhere
+	@$(BIN)/python -m book.repository "$(URL)"
+
+clean:  ## remove everything that was built, but not .venv
+	rm -rf _build .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,162 @@
+"""Proximal policy optimisation with the clipped objective (chapters 10 and 11)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .agent import Agent, Batch, Settings, require_finite
+from .surrogate import approx_kl, importance_ratio, kl_divergence
+
+
+@dataclass(frozen=True)
+class PPOSettings(Settings):
+    """Settings of PPO-clip, beside those that all algorithms share.
+
+    Attributes
+    ----------
+    epochs : int
+        Passes over each rollout.
+    minibatch_size : int
+        Samples per gradient step. Large minibatches cost far less time per sample on a CPU.
+    clip_range : float
+        epsilon: outside [1 - epsilon, 1 + epsilon] the ratio earns nothing more.
+    entropy_coef, value_coef : float
+        Weights of the entropy bonus and of the value loss.
+    max_grad_norm : float
+        Global gradient norm beyond which the gradient is scaled down.
+    max_kl : float or None
+        Stop the epochs once the exact mean KL(old || new) over the rollout exceeds this; tested
+        after every epoch. None never stops.
+    normalize_advantages : bool
+        Give the rollout's advantages mean 0 and standard deviation 1.
+    """
+
+    epochs: int = 10
+    minibatch_size: int = 64
+    clip_range: float = 0.2
+    entropy_coef: float = 0.0
+    value_coef: float = 0.5
+    max_grad_norm: float = 0.5
+    max_kl: float | None = None
+    normalize_advantages: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require_positive("epochs", "minibatch_size", "clip_range", "max_grad_norm")
+        if self.max_kl is not None:
+            self.require_positive("max_kl")
+
+
+def ppo_clip_loss(
+    log_probs: Tensor, old_log_probs: Tensor, advantages: Tensor, clip_range: float
+) -> Tensor:
+    """The clipped surrogate with its sign turned, so that a descent step improves it, Eq. (10.4).
+
+    Parameters
+    ----------
+    log_probs, old_log_probs : Tensor, shape (B,)
+        Log-probabilities of the actions taken, under the new and the old policy.
+    advantages : Tensor, shape (B,)
+        Advantage estimates for the same steps.
+    clip_range : float, positive
+        epsilon.
+
+    Returns
+    -------
+    Tensor, scalar
+        Minus the mean of ``min(r A, clip(r, 1 - epsilon, 1 + epsilon) A)``.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ or clip_range is not positive.
+
+    References
+    ----------
+    Schulman et al. (2017), arXiv:1707.06347, Eq. (7).
+    """
+    if not clip_range > 0:
+        raise ValueError(f"clip_range must be positive, not {clip_range!r}")
+    if advantages.shape != log_probs.shape:
+        raise ValueError(
+            f"advantages have shape {tuple(advantages.shape)} but log_probs {tuple(log_probs.shape)}"
+        )
+    ratio = importance_ratio(log_probs, old_log_probs)
+    clipped = ratio.clamp(1.0 - clip_range, 1.0 + clip_range)
+    return -torch.minimum(ratio * advantages, clipped * advantages).mean()
+
+
+def update(
+    agent: Agent, batch: Batch, settings: PPOSettings, rng: np.random.Generator
+) -> dict[str, float]:
+    """Improve policy and critic on one rollout: epochs of minibatch steps on the clipped loss.
+
+    Parameters
+    ----------
+    agent : Agent
+        Networks and optimiser, changed in place.
+    batch : Batch
+        The rollout's B samples with their advantages and value targets.
+    settings : PPOSettings
+    rng : numpy.random.Generator
+        Shuffles the minibatches.
+
+    Returns
+    -------
+    dict of float
+        Diagnostics of the whole update; see `train.DIAGNOSTICS`.
+    """
+    with torch.no_grad():
+        old = agent.policy(batch.observations)
+        old_log_probs = old.log_prob(batch.actions)
+    advantages = batch.advantages
+    if settings.normalize_advantages:
+        advantages = (advantages - advantages.mean()) / (advantages.std(correction=0) + 1e-8)
+
+    losses = []
+    for epoch in range(settings.epochs):
+        permutation = torch.from_numpy(rng.permutation(len(advantages)))
+        for index in permutation.split(settings.minibatch_size):
+            observations = batch.observations[index]
+            new = agent.policy(observations)
+            policy_loss = ppo_clip_loss(
+                new.log_prob(batch.actions[index]),
+                old_log_probs[index],
+                advantages[index],
+                settings.clip_range,
+            )
+            entropy = new.entropy().mean()
+            values = agent.value_network(observations)
+            value_loss = 0.5 * (values - batch.value_targets[index]).square().mean()
+            loss = (
+                policy_loss + settings.value_coef * value_loss - settings.entropy_coef * entropy
+            )
+            agent.optimizer.zero_grad()
+            loss.backward()
+            grad_norm = torch.nn.utils.clip_grad_norm_(agent.parameters(), settings.max_grad_norm)
+            require_finite(policy_loss=policy_loss, value_loss=value_loss, gradient=grad_norm)
+            agent.optimizer.step()
+            losses.append(torch.stack((policy_loss, value_loss, grad_norm)).detach())
+
+        with torch.no_grad():
+            new = agent.policy(batch.observations)
+            kl = kl_divergence(old, new).item()
+        if settings.max_kl is not None and kl > settings.max_kl:
+            break
+
+    log_probs = new.log_prob(batch.actions)
+    ratio = importance_ratio(log_probs, old_log_probs)
+    policy_loss, value_loss, grad_norm = torch.stack(losses).mean(0).tolist()
+    return {
+        "policy_loss": policy_loss,
+        "value_loss": value_loss,
+        "grad_norm": grad_norm,
+        "kl": kl,
+        "approx_kl": approx_kl(log_probs, old_log_probs).item(),
+        "entropy": new.entropy().mean().item(),
+        "clip_fraction": ((ratio - 1.0).abs() > settings.clip_range).float().mean().item(),
+        "effective_sample_size": (ratio.sum().square() / ratio.square().sum()).item() / len(ratio),
+        "epochs": float(epoch + 1),
+    }
