@@ -49,11 +49,11 @@ exercises: $(INSTALLED)  ## derive the exercise notebooks from the solutions
 lint: $(INSTALLED)  ## check style, formatting and that notebooks hold no outputs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/nbstripout --verify chapters/*.ipynb exercises/*.ipynb solutions/*.ipynb
+	$(BIN)/nbstripout --keep-id --verify chapters/*.ipynb exercises/*.ipynb solutions/*.ipynb
 
 format: $(INSTALLED)  ## repair what make lint would complain of, where a machine can
 	$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
-	$(BIN)/nbstripout chapters/*.ipynb exercises/*.ipynb solutions/*.ipynb
+	$(BIN)/nbstripout --keep-id chapters/*.ipynb exercises/*.ipynb solutions/*.ipynb
 
 repository: $(INSTALLED)  ## URL=https://github.com/you/trust-regions: set the address everywhere
 	@$(BIN)/python -m book.repository "$(URL)"

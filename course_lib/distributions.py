@@ -45,6 +45,20 @@ class Categorical:
         log_probs = self.log_probs
         return (log_probs.exp() * (log_probs - new.log_probs)).sum(-1)
 
+    def outputs(self) -> tuple[Tensor]:
+        """The network outputs that parametrise it: the logits."""
+        return (self.logits,)
+
+    def fisher_product(self, tangents: Tensor) -> tuple[Tensor]:
+        """Hessian of the states' mean of ``self.kl(new)``, by new's logits, times tangents.
+
+        M u = p * (u - sum(p u)) / B per state: M = (diag(p) - p p^T) / B, which does not feel a
+        shift of all logits. Shapes (B, K).
+        """
+        probs = self.log_probs.exp()
+        centred = tangents - (probs * tangents).sum(-1, keepdim=True)
+        return (probs * centred / len(probs),)
+
     def detach(self) -> "Categorical":
         """The same distribution, without a gradient."""
         return Categorical(self.logits.detach())
@@ -78,9 +92,21 @@ class DiagonalGaussian:
         """KL(self || new) in nats, shape (B,), never negative up to rounding."""
         variance_ratio = (2.0 * (self.log_std - new.log_std)).exp()
         shift = (self.mean - new.mean) * (-new.log_std).exp()
-        return (
-            0.5 * (variance_ratio + shift.square() - 1.0) + new.log_std - self.log_std
-        ).sum(-1)
+        return (0.5 * (variance_ratio + shift.square() - 1.0) + new.log_std - self.log_std).sum(-1)
+
+    def outputs(self) -> tuple[Tensor, Tensor]:
+        """The network outputs and parameters that parametrise it: mean and log sigma."""
+        return self.mean, self.log_std
+
+    def fisher_product(self, mean: Tensor, log_std: Tensor) -> tuple[Tensor, Tensor]:
+        """Hessian of the states' mean of ``self.kl(new)``, by new's outputs, times tangents.
+
+        Per state and dimension M = diag(1 / sigma^2, 2) / B for (mean, log sigma). A log sigma of
+        shape (d,) is shared by all B states, so their B shares of 2 / B add up to 2.
+        """
+        B = len(self.mean)
+        shared = self.log_std.dim() < self.mean.dim()
+        return mean * ((-2.0 * self.log_std).exp() / B), log_std * (2.0 if shared else 2.0 / B)
 
     def detach(self) -> "DiagonalGaussian":
         """The same distribution, without a gradient."""

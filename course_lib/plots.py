@@ -8,7 +8,9 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
 
 from .train import DIAGNOSTICS, History
 
@@ -99,6 +101,12 @@ def picture(figure: Figure, alt: str) -> Picture:
     return Picture(buffer.getvalue(), "image/png", alt, width)
 
 
+def label_steps(axes: Axes) -> None:
+    """Label the horizontal axis as environment steps, in thousands (k) and millions (M)."""
+    axes.set_xlabel("environment steps")
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+
+
 def plot_returns(histories: Sequence[History], window: int = 20) -> Figure:
     """Training returns against environment steps, one thin line per seed.
 
@@ -125,10 +133,9 @@ def plot_returns(histories: Sequence[History], window: int = 20) -> Figure:
         episodes = history.episodes
         smooth = episodes["return"].rolling(window, min_periods=1).mean()
         curve = smooth.groupby(episodes["step"]).last()
-        axes.plot(
-            curve.index, curve, DASHES[i % len(DASHES)], lw=1.3, label=f"seed {history.seed}"
-        )
-    axes.set(xlabel="environment steps", ylabel=f"mean return of the last {window} episodes")
+        axes.plot(curve.index, curve, DASHES[i % len(DASHES)], lw=1.3, label=f"seed {history.seed}")
+    axes.set_ylabel(f"mean return of the last {window} episodes")
+    label_steps(axes)
     axes.legend()
     return figure
 
@@ -156,14 +163,12 @@ def plot_diagnostics(updates: pd.DataFrame, columns: Sequence[str]) -> Figure:
     if unknown or not columns:
         raise ValueError(f"columns must be among {', '.join(DIAGNOSTICS)}; got {list(columns)}")
     rows = (len(columns) + 1) // 2
-    figure, grid = plt.subplots(
-        rows, 2, figsize=(6.4, 1.9 * rows), sharex=True, squeeze=False
-    )
+    figure, grid = plt.subplots(rows, 2, figsize=(6.4, 1.9 * rows), sharex=True, squeeze=False)
     for axes, name in zip(grid.flat, columns, strict=False):
         axes.plot(updates["step"], updates[name], lw=1.3)
         axes.set_title(name.replace("_", " "))
     for axes in grid.flat[len(columns) :]:
         axes.set_visible(False)
     for axes in grid[-1]:
-        axes.set_xlabel("environment steps")
+        label_steps(axes)
     return figure

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .advantages import normalize
 from .agent import Agent, Batch, Settings, require_finite
 from .surrogate import approx_kl, importance_ratio, kl_divergence
 
@@ -113,10 +114,10 @@ def update(
         old_log_probs = old.log_prob(batch.actions)
     advantages = batch.advantages
     if settings.normalize_advantages:
-        advantages = (advantages - advantages.mean()) / (advantages.std(correction=0) + 1e-8)
+        advantages = torch.from_numpy(normalize(advantages.numpy()))
 
     losses = []
-    for epoch in range(settings.epochs):
+    for epochs_done in range(1, settings.epochs + 1):
         permutation = torch.from_numpy(rng.permutation(len(advantages)))
         for index in permutation.split(settings.minibatch_size):
             observations = batch.observations[index]
@@ -130,9 +131,7 @@ def update(
             entropy = new.entropy().mean()
             values = agent.value_network(observations)
             value_loss = 0.5 * (values - batch.value_targets[index]).square().mean()
-            loss = (
-                policy_loss + settings.value_coef * value_loss - settings.entropy_coef * entropy
-            )
+            loss = policy_loss + settings.value_coef * value_loss - settings.entropy_coef * entropy
             agent.optimizer.zero_grad()
             loss.backward()
             grad_norm = torch.nn.utils.clip_grad_norm_(agent.parameters(), settings.max_grad_norm)
@@ -158,5 +157,5 @@ def update(
         "entropy": new.entropy().mean().item(),
         "clip_fraction": ((ratio - 1.0).abs() > settings.clip_range).float().mean().item(),
         "effective_sample_size": (ratio.sum().square() / ratio.square().sum()).item() / len(ratio),
-        "epochs": float(epoch + 1),
+        "epochs": float(epochs_done),
     }

@@ -1,13 +1,15 @@
 """The training loop: collect, estimate advantages, update; the same for every algorithm."""
 
+import contextlib
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from tqdm.auto import tqdm
 
 from . import ppo
@@ -63,6 +65,23 @@ class History:
     episodes: pd.DataFrame
 
 
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch compute on one thread, and go back to what it was.
+
+    Networks this small gain nothing from a second thread, and lose a lot where the cores are
+    shared. Results also depend in the last digit on the number of threads; with one, they do not
+    depend on the number of cores.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@one_thread()
 def train(
     env_id: str,
     settings: Settings,
@@ -125,7 +144,9 @@ def train(
     if callback:
         callback(0, agent)
     try:
-        bar = tqdm(range(n_updates), desc=f"{env_id} seed {seed}", disable=None if progress else True)
+        # Not passing `disable` at all leaves the environment variable TQDM_DISABLE in charge.
+        hidden = {} if progress else {"disable": True}
+        bar = tqdm(range(n_updates), desc=f"{env_id} seed {seed}", **hidden)
         for i in bar:
             step = (i + 1) * rollout_steps
             learning_rate = settings.learning_rate
