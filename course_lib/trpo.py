@@ -1,0 +1,121 @@
+"""Trust region policy optimisation, single path (chapters 8 and 9)."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.autograd import grad
+
+from .conjugate_gradient import ConjugateGradientResult, conjugate_gradient
+from .fisher import fisher_operator
+from .line_search import LineSearchResult, backtracking_line_search
+from .natural import natural_step
+from .parameters import flatten
+from .policies import Policy
+from .surrogate import kl_divergence, surrogate
+
+
+@dataclass(frozen=True)
+class PolicyStep:
+    """One TRPO step of a policy, with everything chapter 8 looks at.
+
+    Attributes
+    ----------
+    gradient : Tensor, shape (P,)
+        g, the surrogate's gradient at the old parameters.
+    solution : ConjugateGradientResult
+        Of (F + damping I) x = g.
+    curvature : float
+        x^T F x of the solution, undamped; 0 if g is zero.
+    full_step : Tensor, shape (P,)
+        x scaled to the trust region's radius in the quadratic model; zeros if g is zero.
+    search : LineSearchResult
+        What the line search made of it: accepted or not and why, actual improvement, KL.
+    """
+
+    gradient: Tensor
+    solution: ConjugateGradientResult
+    curvature: float
+    full_step: Tensor
+    search: LineSearchResult
+
+
+def trpo_policy_step(
+    policy: Policy,
+    observations: Tensor,
+    actions: Tensor,
+    advantages: Tensor,
+    *,
+    max_kl: float = 0.01,
+    damping: float = 0.1,
+    cg_iterations: int = 10,
+    cg_tolerance: float = 1e-10,
+    backtrack_factor: float = 0.8,
+    backtrack_steps: int = 10,
+    accept_ratio: float = 0.1,
+) -> PolicyStep:
+    """Maximise the surrogate within a KL ball: gradient, conjugate gradients, scale, line search.
+
+    Parameters
+    ----------
+    policy : CategoricalPolicy or GaussianPolicy
+        The old policy, moved in place to the new one, or left as it was bit for bit.
+    observations : Tensor, shape (B, O)
+    actions : Tensor, shape (B,) int64 or (B, d)
+        Drawn from the old policy in these states.
+    advantages : Tensor, shape (B,)
+        Multiplying them by a constant does not change the step; adding one does.
+    max_kl : float, positive
+        delta_KL: bound on the mean KL(old || new) over the batch, in nats.
+    damping : float, at least 0
+        Added to F's diagonal for the solver. It shortens no step: the length is set by F alone.
+    cg_iterations, cg_tolerance
+        See `conjugate_gradient`.
+    backtrack_factor, backtrack_steps, accept_ratio
+        See `backtracking_line_search`.
+
+    Returns
+    -------
+    PolicyStep
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, a setting is out of range, or a gradient or product is not finite.
+
+    References
+    ----------
+    Schulman et al. (2015), arXiv:1502.05477, section 6 and appendix C.
+    """
+    parameters = list(policy.parameters())
+    new = policy(observations)  # equal to the old policy for now, but with a gradient
+    old = new.detach()
+    old_log_probs = old.log_prob(actions)
+    objective = surrogate(new.log_prob(actions), old_log_probs, advantages)
+    gradient = flatten(grad(objective, parameters, retain_graph=True))
+
+    fisher = fisher_operator(new, parameters, damping)
+    solution = conjugate_gradient(fisher, gradient, cg_iterations, cg_tolerance)
+    x = solution.x
+    # The residual gives x^T (F + damping I) x without another product; the KL knows no damping.
+    curvature = (x @ (gradient - solution.residual) - damping * x @ x).item()
+    # Without a gradient (all advantages zero) there is nowhere to go; the line search says so.
+    full_step = natural_step(x, curvature, max_kl) if curvature > 0 else torch.zeros_like(x)
+
+    @torch.no_grad()
+    def evaluate() -> tuple[Tensor, Tensor]:
+        new = policy(observations)
+        improvement = surrogate(new.log_prob(actions), old_log_probs, advantages) - objective
+        return improvement, kl_divergence(old, new)
+
+    search = backtracking_line_search(
+        evaluate,
+        parameters,
+        full_step,
+        (gradient @ full_step).item(),
+        max_kl,
+        backtrack_factor,
+        backtrack_steps,
+        accept_ratio,
+    )
+    return PolicyStep(gradient, solution, curvature, full_step, search)
