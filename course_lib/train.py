@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -144,9 +145,9 @@ def train(
     if callback:
         callback(0, agent)
     try:
-        # Not passing `disable` at all leaves the environment variable TQDM_DISABLE in charge.
-        hidden = {} if progress else {"disable": True}
-        bar = tqdm(range(n_updates), desc=f"{env_id} seed {seed}", **hidden)
+        # tqdm's notebook form does not look at its own environment variable.
+        hidden = not progress or bool(os.environ.get("TQDM_DISABLE"))
+        bar = tqdm(range(n_updates), desc=f"{env_id} seed {seed}", disable=hidden)
         for i in bar:
             step = (i + 1) * rollout_steps
             learning_rate = settings.learning_rate

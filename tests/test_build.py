@@ -1,0 +1,253 @@
+"""``make book`` on tiny books: what it builds, what it repeats, and how it fails."""
+
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+import book.build
+from book.build import build, table_of_contents
+from book.notebooks import BuildError, run_notebooks
+
+nbformat = pytest.importorskip("nbformat")
+pytest.importorskip("jupyter_book")
+get_cache = pytest.importorskip("jupyter_cache").get_cache
+
+ROOT = Path(__file__).resolve().parent.parent
+PARTS = "parts:\n- chapters:\n"
+
+
+def make_book(root, notebooks, intro="# Hello\n\n## There\n"):
+    """Write a book with the real configuration around a few notebooks, each a list of cells."""
+    (root / "chapters").mkdir(parents=True)
+    shutil.copy(ROOT / "_config.yml", root)
+    (root / "book").symlink_to(ROOT / "book")
+    (root / "course_lib").mkdir()
+    (root / "course_lib" / "__init__.py").write_text("")
+    (root / "course_lib" / "lesson.py").write_text("answer = 41\n")
+    (root / "intro.md").write_text(intro)
+    for name, cells in notebooks.items():
+        write_notebook(root / "chapters" / f"{name}.ipynb", cells)
+    listed = "".join(f"  - file: chapters/{name}\n" for name in notebooks)
+    (root / "_toc.yml").write_text(
+        f"format: jb-book\nroot: intro\n{PARTS + listed if listed else ''}"
+    )
+    return root
+
+
+def write_notebook(path, cells):
+    """Write a notebook with a heading and code cells, each its source or ``(source, tags)``."""
+    pairs = [(cell, []) if isinstance(cell, str) else cell for cell in cells]
+    notebook = nbformat.v4.new_notebook(
+        metadata={
+            "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}
+        },
+        cells=[
+            nbformat.v4.new_markdown_cell("# 1. A chapter\n\n## A section", id="title"),
+            *(
+                nbformat.v4.new_code_cell(source, id=f"code-{i}", metadata={"tags": tags})
+                for i, (source, tags) in enumerate(pairs)
+            ),
+        ],
+    )
+    nbformat.write(notebook, path)
+
+
+def run(root):
+    """Only execute a book's notebooks."""
+    run_notebooks(root, [page for page in table_of_contents(root) if page.endswith(".ipynb")])
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory):
+    """A small book that builds."""
+    root = make_book(
+        tmp_path_factory.mktemp("good"),
+        {
+            "01_first": [
+                "import course_lib.lesson\nprint(course_lib.lesson.answer + 1)",
+                "open('litter.txt', 'w').close()",
+                ("print('never ' + 'shown')", ["skip-execution"]),
+                ("raise KeyError('shown on purpose')", ["raises-exception"]),
+            ]
+        },
+    )
+    assert build(root) == root / "_build" / "html" / "index.html"
+    return root
+
+
+def test_a_page_shows_what_its_cells_printed(good):
+    page = (good / "_build/html/chapters/01_first.html").read_text()
+    assert ">42\n" in page
+    assert "shown on purpose" in page
+    assert "never shown" not in page
+
+
+def test_files_that_cells_write_do_not_litter_the_repository(good):
+    assert not list(good.rglob("litter.txt"))
+
+
+def test_nothing_is_repeated_when_nothing_changed(good):
+    index = good / "_build/html/chapters/01_first.html"
+    before, started = index.stat().st_mtime_ns, time.monotonic()
+    build(good)
+    assert index.stat().st_mtime_ns == before
+    assert time.monotonic() - started < 2
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["_config.yml", "_toc.yml", "intro.md", "chapters/01_first.ipynb", "course_lib/lesson.py"],
+)
+def test_a_change_in_any_source_is_noticed(good, name, monkeypatch):
+    rebuilt = []
+    monkeypatch.setattr(book.build, "run_notebooks", lambda *_: rebuilt.append(name))
+    monkeypatch.setattr(book.build, "run_jupyter_book", lambda _: None)
+    copy = good.parent / f"copy-{name.replace('/', '-')}"
+    shutil.copytree(good, copy, symlinks=True)
+    (copy / name).write_text((copy / name).read_text() + "\n")
+    with pytest.raises(BuildError, match="were not built"):
+        build(copy)
+    assert rebuilt
+
+
+def test_a_cached_notebook_runs_again_when_the_library_changed(good, tmp_path, capsys):
+    root = shutil.copytree(good, tmp_path / "copy", symlinks=True)
+    run(root)
+    assert capsys.readouterr().out == ""
+    (root / "course_lib" / "lesson.py").write_text("raise RuntimeError('broken library')\n")
+    with pytest.raises(BuildError, match="broken library"):
+        run(root)
+
+
+def test_two_notebooks_run_at_the_same_time(tmp_path):
+    meet = """
+import pathlib, time
+mine, other = pathlib.Path({mine!r}), pathlib.Path({other!r})
+mine.touch()
+deadline = time.monotonic() + 30
+while not other.exists():
+    assert time.monotonic() < deadline, "the other notebook never came"
+    time.sleep(0.05)
+"""
+    a, b = str(tmp_path / "a"), str(tmp_path / "b")
+    cells = {"01_a": [meet.format(mine=a, other=b)], "02_b": [meet.format(mine=b, other=a)]}
+    run(make_book(tmp_path / "book", cells))
+
+
+FAULTS = {
+    "01_error": ("1 / 0", "ZeroDivisionError: division by zero"),
+    "02_warning": (
+        "import warnings; warnings.warn('too old', FutureWarning)",
+        "FutureWarning: too old",
+    ),
+    "03_stderr": ("import sys; print('psst', file=sys.stderr)", "text on stderr: psst"),
+    "04_widget": ("import ipywidgets; ipywidgets.IntSlider()", "tag the cell skip-execution"),
+    "05_death": ("import os; os._exit(3)", "Kernel died"),
+}
+
+
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory):
+    """A book whose every notebook has a fault in its third cell, and what is said about them."""
+    cells = {name: ["print('fine')", code] for name, (code, _) in FAULTS.items()}
+    root = make_book(tmp_path_factory.mktemp("faulty"), cells)
+    with pytest.raises(BuildError) as error:
+        run(root)
+    return root, str(error.value).split("\n\n")
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_notebook_with_a_fault_is_named_with_cell_and_error(faulty, name):
+    code, complaint = FAULTS[name]
+    (message,) = [message for message in faulty[1] if f"chapters/{name}.ipynb" in message]
+    assert complaint in message
+    if name != "05_death":  # a dead kernel cannot say which cell killed it
+        assert message.startswith(f"chapters/{name}.ipynb, cell 3: ")
+        assert message.endswith(f"\n    {code}")
+
+
+def test_a_notebook_with_a_fault_is_not_cached(faulty):
+    cache = get_cache(faulty[0] / "_build" / ".jupyter_cache")
+    assert cache.list_cache_records() == []
+
+
+def test_a_failed_build_leaves_no_book(good, tmp_path, monkeypatch):
+    root = tmp_path / "copy"
+    shutil.copytree(good, root, symlinks=True)
+    write_notebook(root / "chapters" / "01_first.ipynb", ["1 / 0"])
+
+    def fail(*_):
+        raise BuildError("chapters/01_first.ipynb, cell 2: ZeroDivisionError")
+
+    monkeypatch.setattr(book.build, "run_notebooks", fail)
+    with pytest.raises(BuildError, match="ZeroDivisionError"):
+        build(root)
+    assert not (root / "_build" / "html").exists()
+    assert not (root / "_build" / "stamp").exists()
+
+
+@pytest.fixture(scope="module")
+def complaint(tmp_path_factory):
+    """What is said about a page with three faults."""
+    intro = (
+        "# Hello\n\n## There\n\n$$a = b \\tag{1.1}$$\n\n"
+        "[a page](nowhere.md), Eq. (1.9), {py:func}`course_lib.nothing`\n"
+    )
+    root = make_book(tmp_path_factory.mktemp("broken"), {}, intro)
+    with pytest.raises(BuildError) as error:
+        build(root)
+    assert not (root / "_build" / "html").exists()
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    "culprit", ["nowhere.md", "there is no equation (1.9)", "course_lib.nothing"]
+)
+def test_a_broken_reference_is_named_with_its_page(complaint, culprit):
+    (line,) = [line for line in complaint.splitlines() if culprit in line]
+    assert "intro.md" in line
+
+
+def test_a_page_that_is_listed_but_has_no_file_is_named(tmp_path):
+    root = make_book(tmp_path / "book", {"01_first": []})
+    (root / "chapters" / "01_first.ipynb").unlink()
+    with pytest.raises(BuildError, match=r"_toc\.yml lists chapters/01_first"):
+        build(root)
+
+
+def test_a_page_that_is_missing_from_the_output_is_named(tmp_path, monkeypatch):
+    root = make_book(tmp_path / "book", {"01_first": []})
+
+    def build_only_the_intro(root):
+        (root / "_build" / "html").mkdir(parents=True)
+        for name in ("index", "intro"):
+            (root / "_build" / "html" / f"{name}.html").touch()
+
+    monkeypatch.setattr(book.build, "run_notebooks", lambda *_: None)
+    monkeypatch.setattr(book.build, "run_jupyter_book", build_only_the_intro)
+    with pytest.raises(BuildError, match=r"not built: chapters/01_first\.ipynb$"):
+        build(root)
+
+
+def test_the_command_says_why_it_failed_and_returns_1(monkeypatch, capsys):
+    def fail(_):
+        raise BuildError("chapters/02_x.ipynb, cell 3: ValueError")
+
+    monkeypatch.setattr(book.build, "build", fail)
+    monkeypatch.setattr("sys.argv", ["book.build"])
+    assert book.build.main() == 1
+    assert "chapters/02_x.ipynb, cell 3: ValueError" in capsys.readouterr().err
+
+
+def test_the_table_of_contents_is_read_in_order(tmp_path):
+    root = make_book(tmp_path / "book", {"01_first": [], "02_second": []})
+    expected = ["intro.md", "chapters/01_first.ipynb", "chapters/02_second.ipynb"]
+    assert table_of_contents(root) == expected
+
+
+def test_exercise_notebooks_are_pages_but_are_not_run():
+    assert not book.build.is_executed("exercises/02_advantage_estimation.ipynb", ROOT)
+    assert book.build.is_executed("chapters/02_advantage_estimation.ipynb", ROOT)
+    assert not book.build.is_executed("intro.md", ROOT)
