@@ -8,7 +8,8 @@ three ways to its products.
 
 *Gauss-Newton* writes F = D^T M D, with D the Jacobian of the network's outputs and M the Fisher
 matrix of the action distribution, known in closed form. `gauss_newton_vector_product` is the form
-to read (any positive semi-definite M), `fisher_operator` the one TRPO uses.
+to read (any positive semi-definite M), `fisher_operator` the one to reuse for many products. For
+tanh networks `network_fisher` writes both maps out, which is faster still; TRPO uses that one.
 
 *Dense* matrices, for checking: `dense_fisher` and `fisher_from_scores`. Small networks only.
 
@@ -23,7 +24,6 @@ from torch.autograd import grad
 
 from .distributions import Distribution
 from .parameters import flatten, unflatten
-from .policies import MLP, Policy
 
 LinearOperator = Callable[[Tensor], Tensor]
 

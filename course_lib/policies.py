@@ -42,8 +42,7 @@ class MLP(nn.Module):
             raise ValueError(f"sizes needs an input and an output width >= 1, not {sizes!r}")
         # skip_init: the default initialisation would draw from torch's global generator.
         self.layers = nn.ModuleList(
-            nn.utils.skip_init(nn.Linear, n_in, n_out)
-            for n_in, n_out in itertools.pairwise(sizes)
+            nn.utils.skip_init(nn.Linear, n_in, n_out) for n_in, n_out in itertools.pairwise(sizes)
         )
         gains = [math.sqrt(2.0)] * (len(self.layers) - 1) + [output_scale]
         for layer, gain in zip(self.layers, gains, strict=True):
@@ -166,18 +165,20 @@ class GaussianPolicy(nn.Module):
         outputs = self.net(observations)
         if self.state_dependent_std:
             return DiagonalGaussian(*outputs.split(self.action_size, dim=-1))
-        return DiagonalGaussian(mean=outputs, log_std=self.log_std)
+        # A copy: the old policy's distribution must not follow the parameter when it is updated.
+        return DiagonalGaussian(mean=outputs, log_std=self.log_std.clone())
 
     def sampler(self, rng: np.random.Generator) -> Actor:
         """A function from observations (N, O) to actions (N, d) float32, drawn from the policy."""
         forward, d = self.net.numpy_forward(), self.action_size
-        std = None if self.state_dependent_std else np.exp(self.log_std.detach().numpy())
+        # A view, like the weights: the sampler follows the parameter when it is updated.
+        log_std = None if self.state_dependent_std else self.log_std.detach().numpy()
 
         def act(observations: NDArray) -> NDArray:
             outputs = forward(observations)
             mean = outputs[:, :d]
             noise = rng.standard_normal(mean.shape, dtype=np.float32)
-            return mean + (np.exp(outputs[:, d:]) if std is None else std) * noise
+            return mean + np.exp(outputs[:, d:] if log_std is None else log_std) * noise
 
         return act
 

@@ -7,9 +7,9 @@ from torch import Tensor
 from torch.autograd import grad
 
 from .conjugate_gradient import ConjugateGradientResult, conjugate_gradient
-from .fisher import fisher_operator
 from .line_search import LineSearchResult, backtracking_line_search
 from .natural import natural_step
+from .network_fisher import network_fisher_operator
 from .parameters import flatten
 from .policies import Policy
 from .surrogate import kl_divergence, surrogate
@@ -92,9 +92,9 @@ def trpo_policy_step(
     old = new.detach()
     old_log_probs = old.log_prob(actions)
     objective = surrogate(new.log_prob(actions), old_log_probs, advantages)
-    gradient = flatten(grad(objective, parameters, retain_graph=True))
+    gradient = flatten(grad(objective, parameters))
 
-    fisher = fisher_operator(new, parameters, damping)
+    fisher = network_fisher_operator(policy, observations, damping)
     solution = conjugate_gradient(fisher, gradient, cg_iterations, cg_tolerance)
     x = solution.x
     # The residual gives x^T (F + damping I) x without another product; the KL knows no damping.
