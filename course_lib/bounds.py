@@ -18,8 +18,15 @@ function                  bound                                               so
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .tabular import MDP, check_policy, mean_advantage, policy_evaluation, state_distribution, surrogate
-from .tabular import expected_return
+from .tabular import (
+    MDP,
+    check_policy,
+    expected_return,
+    mean_advantage,
+    policy_evaluation,
+    state_distribution,
+    surrogate,
+)
 
 
 def total_variation(old: ArrayLike, new: ArrayLike) -> NDArray:
@@ -52,6 +59,15 @@ def kl_divergence(old: ArrayLike, new: ArrayLike) -> NDArray:
         # Adding new - old, which sums to zero, makes every term non-negative: nothing cancels.
         terms = np.where(old > 0, old * (change - np.log1p(change)), new)
     return terms.sum(axis=-1)
+
+
+def mean_over(weights: ArrayLike, x: ArrayLike) -> float:
+    """``sum_s weights(s) x(s)`` over the states with positive weight, where x may be infinite.
+
+    With `state_distribution` as weights and `kl_divergence` as x it is the mean KL.
+    """
+    weights, x = _same_shape(weights, x, "weights and x")
+    return float(weights[weights > 0] @ x[weights > 0])
 
 
 def mixture_weight(old: ArrayLike, new: ArrayLike) -> float:
@@ -202,13 +218,13 @@ def all_bounds(mdp: MDP, old: ArrayLike, new: ArrayLike) -> dict[str, float]:
     tv, kl, omega = total_variation(old, new), kl_divergence(old, new), mixture_weight(old, new)
     largest, eps_target = eps_a(mdp, old), eps / omega if omega > 0 else 0.0
     return {
-        "achiam": achiam_bound(eps, d_old @ tv, gamma),
+        "achiam": achiam_bound(eps, mean_over(d_old, tv), gamma),
         "kakade_langford": kakade_langford_bound(eps_target, omega, gamma),
         "cpi": cpi_bound(eps_target, omega, gamma),
         "tv": tv_bound(largest, tv.max(), gamma),
         "kl": kl_bound(largest, kl.max(), gamma),
         "kl_paper": kl_bound(largest, kl.max(), gamma, pinsker=False),
-        "sqrt_kl": sqrt_kl_bound(eps, d_old @ kl, gamma),
+        "sqrt_kl": sqrt_kl_bound(eps, mean_over(d_old, kl), gamma),
     }
 
 
@@ -222,8 +238,10 @@ def _checked(gamma: float, **epsilon: float) -> float:
     return value
 
 
-def _same_shape(old: ArrayLike, new: ArrayLike) -> tuple[NDArray, NDArray]:
-    old, new = np.asarray(old, dtype=np.float64), np.asarray(new, dtype=np.float64)
-    if old.shape != new.shape:
-        raise ValueError(f"the policies differ in shape: old {old.shape}, new {new.shape}")
-    return old, new
+def _same_shape(
+    first: ArrayLike, second: ArrayLike, names: str = "old and new"
+) -> tuple[NDArray, NDArray]:
+    first, second = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    if first.shape != second.shape:
+        raise ValueError(f"{names} differ in shape: {first.shape} and {second.shape}")
+    return first, second

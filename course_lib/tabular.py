@@ -50,9 +50,13 @@ class MDP:
         if len(shape) != 3 or shape[0] != shape[2] or 0 in shape:
             raise ValueError(f"transitions must have shape (S, A, S), not {shape}")
         if self.rewards.shape != shape[:2]:
-            raise ValueError(f"rewards must have shape (S, A) = {shape[:2]}, not {self.rewards.shape}")
+            raise ValueError(
+                f"rewards must have shape (S, A) = {shape[:2]}, not {self.rewards.shape}"
+            )
         if self.initial.shape != shape[:1]:
-            raise ValueError(f"initial must have shape (S,) = {shape[:1]}, not {self.initial.shape}")
+            raise ValueError(
+                f"initial must have shape (S,) = {shape[:1]}, not {self.initial.shape}"
+            )
         if not np.isfinite(self.rewards).all():
             raise ValueError("rewards must be finite")
         if not 0.0 <= self.gamma < 1.0:

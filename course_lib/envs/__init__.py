@@ -1,15 +1,55 @@
-"""Environments: batched NumPy versions where the course has them, Gymnasium's own otherwise."""
+"""Environments: batched NumPy versions where the course has them, Gymnasium's own otherwise.
+
+Importing this module registers ``CartPoleSwingUp-v0`` and ``CartPoleSwingUp-v1`` with Gymnasium.
+"""
+
+import warnings
 
 import gymnasium as gym
 from gymnasium.vector import AutoresetMode
 
 from .base import BatchedEnv
 from .cartpole import BatchedCartPole, cartpole_dynamics
+from .swingup import (
+    MAX_EPISODE_STEPS,
+    BatchedSwingUp,
+    BatchedSwingUpV1,
+    CartPoleSwingUpEnv,
+    draw_swingup,
+    swingup_dynamics,
+)
 
-__all__ = ["BATCHED", "BatchedCartPole", "BatchedEnv", "cartpole_dynamics", "make_envs"]
+__all__ = [
+    "BATCHED",
+    "BatchedCartPole",
+    "BatchedEnv",
+    "BatchedSwingUp",
+    "BatchedSwingUpV1",
+    "CartPoleSwingUpEnv",
+    "cartpole_dynamics",
+    "draw_swingup",
+    "make_envs",
+    "swingup_dynamics",
+]
 
 #: Tasks that have a batched NumPy version, by Gymnasium id.
-BATCHED: dict[str, type[BatchedEnv]] = {"CartPole-v1": BatchedCartPole}
+BATCHED: dict[str, type[BatchedEnv]] = {
+    "CartPole-v1": BatchedCartPole,
+    "CartPoleSwingUp-v0": BatchedSwingUp,
+    "CartPoleSwingUp-v1": BatchedSwingUpV1,
+}
+
+for _id, _nonnegative in (("CartPoleSwingUp-v0", False), ("CartPoleSwingUp-v1", True)):
+    if _id not in gym.registry:  # a second import would warn that it overrides the first
+        gym.register(
+            _id,
+            entry_point="course_lib.envs.swingup:CartPoleSwingUpEnv",
+            max_episode_steps=MAX_EPISODE_STEPS,
+            kwargs={"nonnegative_reward": _nonnegative},
+        )
+
+# Gymnasium takes a higher version for a newer one. Here v1 is only another scale of the reward.
+warnings.filterwarnings("ignore", message=r".*CartPoleSwingUp-v0 is out of date")
 
 
 def make_envs(
