@@ -1,0 +1,8 @@
+"""The judge of the book's exercises: the same one in the notebook and in ``pytest exercises/``.
+
+This module holds only what a notebook needs: ``from course_lib.grading import check``.
+"""
+
+from .inline import check
+
+__all__ = ["check"]

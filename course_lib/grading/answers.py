@@ -1,0 +1,98 @@
+"""Answers as the judge sees them: plain arrays, compared up to a tolerance."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a function returned, or why there is nothing to compare.
+
+    Parameters
+    ----------
+    numbers : ndarray or None
+        The returned numbers; None if the function returned something else.
+    kind : str
+        ``array``, ``tensor``, ``list``, ``number``, ``none``, or the name of another type.
+    dtype : str
+        The array's own dtype, empty for lists and numbers.
+    parts : tuple of Answer
+        For a tuple of answers of different shapes: its parts.
+    """
+
+    numbers: np.ndarray | None
+    kind: str
+    dtype: str = ""
+    parts: tuple["Answer", ...] = ()
+
+
+def read_answer(packed) -> Answer:
+    """Return what `sandbox.wire.pack` wrote about a result. Never fails: it may be forged."""
+    if packed is None:
+        return Answer(None, "none")
+    if isinstance(packed, bool | int | float):
+        return Answer(np.asarray(packed), "number")
+    if isinstance(packed, str):
+        return Answer(None, "str")
+    try:
+        kind = packed["kind"]
+        if kind in ("array", "tensor"):
+            numbers = np.array(packed["data"], dtype=packed["dtype"]).reshape(packed["shape"])
+            if numbers.dtype.kind not in "biuf":
+                return Answer(None, "unknown")
+            return Answer(numbers, kind, packed["dtype"])
+        if kind in ("list", "tuple"):
+            return read_sequence(packed["items"], kind)
+        return Answer(None, str(packed.get("type", kind)))
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError):
+        return Answer(None, "unknown")
+
+
+def read_sequence(items: list, kind: str) -> Answer:
+    """Return a list as one array if its entries fit together, otherwise part by part."""
+    parts = tuple(read_answer(item) for item in items)
+    shapes = {None if part.numbers is None else part.numbers.shape for part in parts}
+    if parts and None not in shapes and len(shapes) == 1:
+        return Answer(np.stack([part.numbers for part in parts]), "list", parts=parts)
+    return Answer(None, kind, parts=parts)
+
+
+def close(expected, actual, tolerance: float) -> bool:
+    """Tell whether two answers agree in shape and, up to the tolerance, in every number.
+
+    Parameters
+    ----------
+    expected, actual : array_like, or tuple of array_like
+        NaN agrees with NaN and an infinity with the same infinity.
+    tolerance : float
+        As a fraction of the largest finite expected number, or of 1 where that is smaller.
+    """
+    return distance(expected, actual) <= tolerance
+
+
+def distance(expected, actual) -> float:
+    """Return the largest difference over the scale of `expected`, infinite for other shapes."""
+    if isinstance(expected, tuple):
+        if not isinstance(actual, tuple) or len(actual) != len(expected):
+            return np.inf
+        return max(distance(one, other) for one, other in zip(expected, actual, strict=True))
+    if actual is None:
+        return np.inf
+    expected, actual = np.asarray(expected, dtype=float), np.asarray(actual, dtype=float)
+    if expected.shape != actual.shape:
+        return np.inf
+    finite = np.isfinite(expected)
+    if not np.array_equal(expected[~finite], actual[~finite], equal_nan=True):
+        return np.inf
+    if not np.isfinite(actual[finite]).all():
+        return np.inf
+    scale = max(1.0, np.abs(expected[finite]).max(initial=0.0))
+    return float(np.abs(expected[finite] - actual[finite]).max(initial=0.0) / scale)
+
+
+def comparable(answer: Answer, expected):
+    """Return the part of an answer that `close` compares with `expected`."""
+    if isinstance(expected, tuple):
+        return tuple(part.numbers for part in answer.parts)
+    return answer.numbers

@@ -1,0 +1,124 @@
+"""From outcomes to a verdict: right, a known mistake, or the most telling fact.
+
+A mistake is recognised by its fingerprint: the answers of a submission agree on *all* probes with
+the answers of a function that commits exactly this mistake (or exactly these two).
+"""
+
+from collections.abc import Sequence
+
+from . import facts
+from .answers import close, comparable
+from .evidence import evidence
+from .outcome import Outcome
+from .spec import PUBLIC_SEED, Mistake, Probe, Spec
+from .states import State, Verdict
+
+PLAIN_WORDS = {
+    "EOFError": "It asks for keyboard input. Everything it needs comes in as arguments.",
+    "SystemExit": "It ends Python itself. A function ends with `return`.",
+    "RecursionError": "It calls itself without end. Which case should stop it?",
+    "PermissionError": "A graded function only computes: it opens, starts and sends nothing.",
+}
+
+
+def diagnose(spec: Spec, outcomes: Sequence[Outcome], seed: int = PUBLIC_SEED) -> Verdict:
+    """Return the verdict on one function.
+
+    Parameters
+    ----------
+    spec : Spec
+        The task.
+    outcomes : sequence of Outcome
+        What the calls led to, in the order of ``spec.draw(seed)``; the last one may be an error.
+    seed : int
+        The seed whose probes were used.
+    """
+    probes = spec.draw(seed)
+    for number, outcome in enumerate(outcomes):
+        stopped = outcome.limit or outcome.error or outcome.answer is None
+        if stopped or outcome.answer.kind == "none":
+            return interrupted(spec, outcome, probes[min(number, len(probes) - 1)])
+    if len(outcomes) != len(probes):
+        return Verdict(spec.name, State.CRASHED, "It ended before all probes were answered.")
+
+    expected = [spec.oracle(*probe.arguments) for probe in probes]
+    actual = [comparable(o.answer, e) for o, e in zip(outcomes, expected, strict=True)]
+    changed = sorted({p for outcome in outcomes for p in outcome.changed})
+    remarks = changed_arguments(spec, changed)
+    if agrees(spec, expected, actual):
+        if remarks:
+            return Verdict(
+                spec.name,
+                State.WRONG,
+                remarks[0],
+                "The numbers it returns are right, but whoever calls it loses the originals. Work "
+                "on a copy, or build a new array.",
+            )
+        return Verdict(spec.name, State.RIGHT, f"It agrees on all {len(probes)} probes.")
+
+    table = evidence(spec, probes, expected, actual)
+    recognised = recognise(spec, probes, actual)
+    if recognised:
+        names = tuple(mistake.name for mistake in recognised)
+        headline = "" if len(names) == 1 else "Two of them at once."
+        hint = "\n".join(mistake.hint for mistake in recognised)
+        return Verdict(
+            spec.name, State.KNOWN_MISTAKE, headline, hint, table, remarks, mistakes=names
+        )
+    headline, hint = facts.most_telling(spec, probes, expected, [o.answer for o in outcomes])
+    return Verdict(spec.name, State.WRONG, headline, hint, table, remarks)
+
+
+def agrees(spec: Spec, expected: Sequence, actual: Sequence) -> bool:
+    """Tell whether all answers agree with all expected ones."""
+    return all(close(e, a, spec.tolerance) for e, a in zip(expected, actual, strict=True))
+
+
+def recognise(spec: Spec, probes: Sequence[Probe], actual: Sequence) -> tuple[Mistake, ...]:
+    """Return the one mistake, or the two, whose answers are these; nothing if there are none."""
+    candidates = [(mistake,) for mistake in spec.mistakes] + spec.pairs()
+    for mistakes in candidates:
+        function = spec.mistaken(*mistakes)
+        # Lazily: most candidates disagree on the first probe already.
+        if all(
+            close(function(*probe.arguments), answer, spec.tolerance)
+            for probe, answer in zip(probes, actual, strict=True)
+        ):
+            return tuple(mistakes)
+    return ()
+
+
+def changed_arguments(spec: Spec, positions: Sequence[int]) -> tuple[str, ...]:
+    """Return the remark on arguments that were changed in place, if any were."""
+    names = [spec.parameters[p] for p in positions if 0 <= p < len(spec.parameters)]
+    if not names:
+        return ()
+    listed = " and ".join(f"`{name}`" for name in names)
+    return (f"It changes its argument {listed} in place.",)
+
+
+def interrupted(spec: Spec, outcome: Outcome, probe: Probe) -> Verdict:
+    """Return the verdict on a call that gave no answer."""
+    name, error = spec.name, outcome.error
+    if outcome.limit == "memory":
+        message = f"It needed more than {spec.megabytes} MB of memory."
+        hint = "The rollouts are tiny: does an array grow in a loop?"
+        return Verdict(name, State.MEMORY, message, hint)
+    if outcome.limit == "size":
+        return Verdict(name, State.OUTPUT, "It returned far more numbers than any answer has.")
+    if outcome.limit == "output":
+        return Verdict(name, State.OUTPUT, "It printed or wrote far too much.")
+    if not error:
+        hint = "Does its last line hand the result back with `return`?"
+        return Verdict(name, State.UNFINISHED, "It returns nothing.", hint)
+    if error["type"] == "NotImplementedError":
+        inner = error["function"]
+        if inner and inner != name:
+            message = f"It calls `{inner}`, which is not written yet."
+        else:
+            message = "It still reaches `raise NotImplementedError`."
+        return Verdict(name, State.UNFINISHED, message)
+    headline = f"It raised {error['type']}: {error['message']}".rstrip(": ")
+    where = f"In {error['where']}: {error['line']}".rstrip(": ") if error["where"] else ""
+    shown = f"{where}\nThe probe: {probe.title}." if where else f"The probe: {probe.title}."
+    return Verdict(name, State.RAISED, headline, PLAIN_WORDS.get(error["type"], ""), shown)

@@ -1,0 +1,72 @@
+"""The numbers of the smallest probe that fails, as a small table."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from .answers import close
+from .spec import Probe, Spec
+
+MAX_ROWS = 12
+
+
+def evidence(spec: Spec, probes: Sequence[Probe], expected: Sequence, actual: Sequence) -> str:
+    """Return the first failing probe with its inputs, the right answer and the given one."""
+    failing = zip(probes, expected, actual, strict=True)
+    for number, (probe, right, given) in enumerate(failing, start=1):
+        if close(right, given, spec.tolerance):
+            continue
+        lines = [f"Probe {number} of {len(probes)}: {probe.title}."]
+        if same_shape(right, given):
+            lines += table(spec, probe, np.asarray(right), np.asarray(given))
+        return "\n".join(lines)
+    return ""
+
+
+def same_shape(right, given) -> bool:
+    """Tell whether two answers are arrays that can stand side by side."""
+    if isinstance(right, tuple) or given is None or isinstance(given, tuple):
+        return False
+    return np.shape(right) == np.shape(given)
+
+
+def table(spec: Spec, probe: Probe, right: np.ndarray, given: np.ndarray) -> list[str]:
+    """Return the worst column as a table over time, with the inputs of the same shape."""
+    with np.errstate(invalid="ignore"):
+        error = np.nan_to_num(np.abs(given.astype(float) - right), nan=np.inf)
+    worst = np.unravel_index(int(np.argmax(error)), right.shape) if right.ndim else ()
+    column = (slice(None), *worst[1:]) if right.ndim else ()
+    arguments = list(zip(spec.parameters, probe.arguments, strict=False))
+    beside = {
+        name: np.asarray(value)[column]
+        for name, value in arguments
+        if isinstance(value, np.ndarray) and value.shape == right.shape
+    }
+    columns = {"t": np.arange(len(np.atleast_1d(right[column])))} if right.ndim else {}
+    columns |= beside | {"expected": right[column], "yours": given[column]}
+    scalars = [f"{name} = {value:g}" for name, value in arguments if isinstance(value, int | float)]
+    where = [f"environment {worst[1]}"] if right.ndim == 2 and right.shape[1] > 1 else []
+    lines = [", ".join(where + scalars) + ":"] if where or scalars else []
+    texts = [[name, *map(show, np.atleast_1d(values))] for name, values in columns.items()]
+    widths = [max(map(len, text)) for text in texts]
+    bad = np.atleast_1d(wrong(spec, right, error)[column])
+    marks = ["", *np.where(bad, " <-", "")]
+    for row, mark in zip(zip(*texts, strict=True), marks, strict=True):
+        cells = [text.rjust(width) for text, width in zip(row, widths, strict=True)]
+        lines.append("  " + "  ".join(cells) + mark)
+    if len(lines) > MAX_ROWS + 2:
+        lines = [*lines[: MAX_ROWS + 2], "  ..."]
+    return lines
+
+
+def wrong(spec: Spec, right: np.ndarray, error: np.ndarray) -> np.ndarray:
+    """Return where the error is larger than the tolerance."""
+    finite = np.abs(right[np.isfinite(right)]) if right.ndim else np.abs(np.atleast_1d(right))
+    return np.asarray(error > spec.tolerance * max(1.0, finite.max(initial=0.0)))
+
+
+def show(value) -> str:
+    """Return a number with four decimals at most, a flag as 0 or 1."""
+    if isinstance(value, bool | np.bool_ | int | np.integer):
+        return str(int(value))
+    return f"{value:.4f}".rstrip("0").rstrip(".") if np.isfinite(value) else str(value)

@@ -1,0 +1,157 @@
+"""Generic facts about a wrong answer, the most telling first."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from .answers import Answer, close, comparable
+from .spec import Probe, Spec
+
+Fact = tuple[str, str]
+NEARLY = 1e-2
+
+
+def most_telling(
+    spec: Spec, probes: Sequence[Probe], expected: Sequence, answers: Sequence[Answer]
+) -> Fact:
+    """Return a headline and a hint for answers that match no known mistake."""
+    for fact in (wrong_type, wrong_shape, not_finite):
+        for probe, right, answer in zip(probes, expected, answers, strict=True):
+            found = fact(spec, probe, right, answer)
+            if found:
+                return found
+    if any(isinstance(right, tuple) for right in expected):
+        return which_probes(spec, probes, expected, answers)
+    rights = [np.asarray(right, dtype=float) for right in expected]
+    numbers = [np.asarray(answer.numbers, dtype=float) for answer in answers]
+    for pattern in (factor, reversed_in_time, shifted_in_time, whole_numbers, nearly):
+        found = pattern(spec, rights, numbers)
+        if found:
+            return found
+    return which_probes(spec, probes, expected, answers)
+
+
+def wrong_type(spec: Spec, probe: Probe, right, answer: Answer) -> Fact | None:
+    """The answer is no array of numbers."""
+    if isinstance(right, tuple):
+        if len(answer.parts) == len(right) and all(p.numbers is not None for p in answer.parts):
+            return None
+        return f"It should return {len(right)} arrays.", f"It returned: {answer.kind}."
+    if answer.numbers is not None:
+        return None
+    if answer.parts:
+        hint = "Its parts have different shapes, or are no numbers. Build one array."
+        return f"It returned a {answer.kind} that does not form one array.", hint
+    return f"It returned an object of type {answer.kind}.", "The answer is an array of numbers."
+
+
+def wrong_shape(spec: Spec, probe: Probe, right, answer: Answer) -> Fact | None:
+    """The answer's shape differs."""
+    actual = comparable(answer, right)
+    if isinstance(right, tuple):
+        pairs = zip(right, actual, strict=True)
+        shapes = [(np.shape(one), np.shape(other)) for one, other in pairs]
+    else:
+        shapes = [(np.shape(right), actual.shape)]
+    for wanted, given in shapes:
+        if wanted == given:
+            continue
+        headline = f"Its answer has shape {given}; it should be {wanted}."
+        if given == wanted[::-1] and len(wanted) == 2:
+            return headline, "Rows and columns have changed places: time comes first."
+        if int(np.prod(given)) == int(np.prod(wanted)):
+            return headline, "The number of entries is right: look for a reshape or a lost axis."
+        if len(given) > len(wanted):
+            return headline, "An axis too many often comes from broadcasting (N,) against (N, 1)."
+        return headline, f"The probe: {probe.title}."
+    return None
+
+
+def not_finite(spec: Spec, probe: Probe, right, answer: Answer) -> Fact | None:
+    """The answer holds NaN or infinity where the right one does not."""
+    rights = right if isinstance(right, tuple) else (right,)
+    actual = comparable(answer, right)
+    actuals = actual if isinstance(right, tuple) else (actual,)
+    for one, other in zip(rights, actuals, strict=True):
+        bad = int((~np.isfinite(other) & np.isfinite(one)).sum())
+        if bad:
+            headline = f"Its answer holds {bad} entries that are NaN or infinite."
+            return headline, f"Look for a division by zero. The probe: {probe.title}."
+    return None
+
+
+def factor(spec: Spec, rights: list, numbers: list) -> Fact | None:
+    """All answers are one constant times the right ones."""
+    right, number = np.concatenate([r.ravel() for r in rights]), join(numbers)
+    with np.errstate(over="ignore", invalid="ignore"):
+        ratio = float(right @ number / max(right @ right, 1e-300))
+    if not np.isfinite(ratio) or abs(ratio) < 1e-6:
+        if np.abs(number).max() > spec.tolerance:
+            return None
+        return "All its numbers are 0.", "Is the result written to, and returned?"
+    scaled = [ratio * r for r in rights]
+    if not all(close(s, n, spec.tolerance) for s, n in zip(scaled, numbers, strict=True)):
+        return None
+    if abs(ratio + 1) < 1e-3:
+        return "All its numbers have the wrong sign.", "What is subtracted from what?"
+    return f"All its numbers are {ratio:.4g} times the right ones.", "Which factor is that?"
+
+
+def reversed_in_time(spec: Spec, rights: list, numbers: list) -> Fact | None:
+    """The rows come in the opposite order."""
+    flipped = [n[::-1] if n.ndim else n for n in numbers]
+    if all(close(r, f, spec.tolerance) for r, f in zip(rights, flipped, strict=True)):
+        hint = "A list that is filled from the end has its last step first."
+        return "Its rows are right but in the opposite order.", hint
+    return None
+
+
+def shifted_in_time(spec: Spec, rights: list, numbers: list) -> Fact | None:
+    """The rows are right but one step too early or too late."""
+    long = [(r, n) for r, n in zip(rights, numbers, strict=True) if r.ndim and len(r) > 2]
+    if not long:
+        return None
+    hint = "Row t of the answer belongs to step t."
+    if all(close(r[1:], n[:-1], spec.tolerance) for r, n in long):
+        return "Its rows are right but one step too early.", hint
+    if all(close(r[:-1], n[1:], spec.tolerance) for r, n in long):
+        return "Its rows are right but one step too late.", hint
+    return None
+
+
+def whole_numbers(spec: Spec, rights: list, numbers: list) -> Fact | None:
+    """The decimals were cut off."""
+    whole = all((n == np.round(n)).all() for n in numbers)
+    near = all((np.abs(r - n) <= 1).all() for r, n in zip(rights, numbers, strict=True))
+    if whole and near:
+        return "Its numbers have lost their decimals.", "Is the result kept in an integer array?"
+    return None
+
+
+def nearly(spec: Spec, rights: list, numbers: list) -> Fact | None:
+    """The answer is close, but not as close as float32 allows."""
+    worst = max(np.abs(r - n).max(initial=0) for r, n in zip(rights, numbers, strict=True))
+    if all(close(r, n, NEARLY) for r, n in zip(rights, numbers, strict=True)):
+        hint = "Rounding, float16 or an extra epsilon can do this; float32 is precise enough."
+        return f"Its numbers are close, but off by up to {worst:.2g}.", hint
+    return None
+
+
+def which_probes(
+    spec: Spec, probes: Sequence[Probe], expected: Sequence, answers: Sequence[Answer]
+) -> Fact:
+    """Say on which probes the function is right: often that is the clue."""
+    good, bad = [], []
+    for probe, right, answer in zip(probes, expected, answers, strict=True):
+        fits = close(right, comparable(answer, right), spec.tolerance)
+        (good if fits else bad).append(probe.title)
+    headline = f"It differs on {len(bad)} of {len(probes)} probes."
+    hint = "Wrong where: " + "; ".join(bad) + "."
+    if good:
+        hint = "Right where: " + "; ".join(good) + ".\n" + hint
+    return headline, hint
+
+
+def join(arrays: list) -> np.ndarray:
+    """Return all numbers of all arrays in one row."""
+    return np.concatenate([array.ravel() for array in arrays])

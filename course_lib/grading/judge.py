@@ -1,0 +1,147 @@
+"""Judge the functions of a notebook: extract, run in the sandbox, diagnose."""
+
+import ast
+from pathlib import Path
+
+from .diagnosis import diagnose, interrupted
+from .extraction import NotFoundError, extract
+from .notebook import CodeCell, UnreadableNotebookError, read_code_cells
+from .outcome import read_error, read_outcome
+from .review import suspicions
+from .sandbox.client import Sandbox
+from .sandbox.outcomes import OUTPUT, REVIEW_STATUS, TIMEOUT
+from .sandbox.wire import pack
+from .spec import PUBLIC_SEED, Spec
+from .states import State, Verdict
+
+PACKAGE = __name__.split(".")[0]
+
+
+def judge_notebook(
+    path: str | Path, specs: list[Spec], sandbox: Sandbox, seed: int = PUBLIC_SEED
+) -> list[Verdict]:
+    """Return one verdict per task, in the order of `specs`; never raises over a submission."""
+    try:
+        cells = read_code_cells(path)
+    except UnreadableNotebookError as error:
+        message = f"{str(error).capitalize()}."
+        return [Verdict(spec.name, State.UNREADABLE, message) for spec in specs]
+    return [judge_function(cells, spec, sandbox, seed) for spec in specs]
+
+
+def judge_function(
+    cells: list[CodeCell], spec: Spec, sandbox: Sandbox, seed: int = PUBLIC_SEED
+) -> Verdict:
+    """Return the verdict on one function of a notebook.
+
+    Parameters
+    ----------
+    cells : list of CodeCell
+        The notebook's code, from `notebook.read_code_cells`.
+    spec : Spec
+        The task.
+    sandbox : Sandbox
+        Where the code runs; not touched if there is nothing to run.
+    seed : int
+        Draws the probes.
+    """
+    try:
+        found = extract(cells, spec.name)
+    except NotFoundError as error:
+        state = State.SYNTAX if error.broken else State.MISSING
+        return Verdict(spec.name, state, str(error))
+    if is_stub(found.definition):
+        return Verdict(spec.name, State.NOT_ATTEMPTED, "", notes=found.notes)
+    reply = sandbox.run(
+        {
+            "fragments": found.fragments,
+            "function": spec.name,
+            "probes": [[pack(a) for a in probe.arguments] for probe in spec.draw(seed)],
+            "seconds": spec.seconds,
+            "megabytes": spec.megabytes,
+            "helpers": list(spec.helpers),
+        }
+    )
+    verdict = read_reply(spec, reply, seed, found.left_out)
+    reasons = suspicions(found.fragments, PACKAGE, spec.helpers)
+    if verdict.state is State.RIGHT and reasons:
+        headline = "Its answers are right, but a person should look at it: " + reasons[0] + "."
+        verdict = Verdict(spec.name, State.NEEDS_REVIEW, headline, evidence="\n".join(reasons[1:]))
+    return with_notes(verdict, found.notes, reply["result"])
+
+
+def read_reply(spec: Spec, reply: dict, seed: int, left_out: frozenset[str]) -> Verdict:
+    """Return the verdict on what the sandbox reported. The report itself may be forged."""
+    name, result = spec.name, reply["result"]
+    if reply["ended"] == TIMEOUT:
+        message = f"It did not finish within {spec.seconds:g} seconds."
+        return Verdict(name, State.TIMEOUT, message, "Is there a loop that never ends?")
+    if reply["ended"] == OUTPUT:
+        return Verdict(name, State.OUTPUT, "It wrote far more than any answer has.")
+    if result is None:
+        return Verdict(name, State.CRASHED, crash_message(reply["status"]))
+    if "review" in result or reply["status"] == REVIEW_STATUS:
+        reason = str(result.get("review", "it reached for an answer"))[:300]
+        return Verdict(name, State.NEEDS_REVIEW, f"A person should look at it: {reason}.")
+    if "not_callable" in result:
+        kind = str(result["not_callable"])[:60]
+        return Verdict(name, State.MISSING, f"`{name}` is of type {kind}, not a function.")
+    if "broken" in result:
+        outcome = read_error(result["broken"])
+        return explain_names(interrupted(spec, outcome, spec.draw(seed)[0]), outcome, left_out)
+    raw = result.get("outcomes")
+    outcomes = [read_outcome(entry) for entry in raw] if isinstance(raw, list) else []
+    verdict = diagnose(spec, outcomes, seed)
+    return explain_names(verdict, outcomes[-1], left_out) if outcomes else verdict
+
+
+def explain_names(verdict: Verdict, outcome, left_out: frozenset[str]) -> Verdict:
+    """Say why a name is unknown here although the notebook knows it."""
+    missing = outcome.error.get("name", "")
+    if verdict.state is not State.RAISED or outcome.error["type"] != "NameError":
+        return verdict
+    hint = f"No cell defines `{missing}`, or its cell is not valid Python. Is an import missing?"
+    if missing in left_out:
+        hint = (
+            f"`{missing}` comes from outside the function, from code that the judge does not run. "
+            "Pass it as an argument, or define it without calling anything."
+        )
+    return Verdict(verdict.task, verdict.state, verdict.headline, hint, verdict.evidence)
+
+
+def crash_message(status: int) -> str:
+    """Say how a process ended that reported nothing."""
+    if status < 0:
+        return f"Python itself crashed while running it (signal {-status})."
+    return "It ended the process before it returned an answer."
+
+
+def with_notes(verdict: Verdict, notes: tuple[str, ...], result: dict | None) -> Verdict:
+    """Add the notes of the extraction, and what the function printed if something is wrong."""
+    printed = ""
+    if result and verdict.state is not State.RIGHT:
+        lines = str(result.get("printed", "")).strip().splitlines()
+        printed = "\n".join(line[:120] for line in lines[:8])
+    return Verdict(
+        verdict.task,
+        verdict.state,
+        verdict.headline,
+        verdict.hint,
+        verdict.evidence,
+        verdict.notes + notes,
+        printed,
+        verdict.mistakes,
+    )
+
+
+def is_stub(node: ast.stmt) -> bool:
+    """Tell whether a definition is still the stub: a docstring and NotImplementedError."""
+    if not isinstance(node, ast.FunctionDef):
+        return False
+    body = list(node.body)
+    if isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
+        body.pop(0)
+    if len(body) != 1 or not isinstance(body[0], ast.Raise) or body[0].exc is None:
+        return False
+    raised = body[0].exc.func if isinstance(body[0].exc, ast.Call) else body[0].exc
+    return isinstance(raised, ast.Name) and raised.id == "NotImplementedError"

@@ -1,0 +1,54 @@
+"""What one call of a submission led to, read from the sandbox's plain report."""
+
+from dataclasses import dataclass, field
+
+from .answers import Answer, read_answer
+
+ERROR_FIELDS = ("type", "message", "where", "line", "function", "name")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One call: an answer, an error, or a limit that was hit.
+
+    Parameters
+    ----------
+    answer : Answer or None
+        What the call returned.
+    error : dict
+        The exception's ``type``, ``message``, ``where``, ``line``, ``function`` and ``name``.
+    limit : str
+        ``memory``, ``output``, ``size`` (the answer is enormous), or empty.
+    changed : tuple of int
+        Positions of arguments that the call changed in place.
+    """
+
+    answer: Answer | None = None
+    error: dict = field(default_factory=dict)
+    limit: str = ""
+    changed: tuple[int, ...] = ()
+
+
+def read_outcome(raw) -> Outcome:
+    """Return one entry of `sandbox.run.run_probes`. Never fails: the report may be forged."""
+    if not isinstance(raw, dict):
+        return Outcome(Answer(None, "unknown"))
+    changed = raw.get("changed")
+    positions = tuple(p for p in changed if type(p) is int) if isinstance(changed, list) else ()
+    if raw.get("memory"):
+        return Outcome(limit="memory")
+    if raw.get("too_large"):
+        return Outcome(limit="size")
+    if "raised" in raw:
+        return read_error(raw["raised"], positions)
+    return Outcome(read_answer(raw.get("value")), changed=positions)
+
+
+def read_error(raw, changed: tuple[int, ...] = ()) -> Outcome:
+    """Return an exception's description as an outcome."""
+    if not isinstance(raw, dict):
+        raw = {}
+    limit = "memory" if raw.get("memory") else "output" if raw.get("output") else ""
+    error = {name: str(raw.get(name, ""))[:500] for name in ERROR_FIELDS}
+    error["type"] = error["type"] or "Exception"
+    return Outcome(error=error, limit=limit, changed=changed)

@@ -1,0 +1,115 @@
+"""Grade notebooks with pytest: one test per graded function, and a closing table.
+
+``exercises/conftest.py`` imports the hooks below; elsewhere the option
+``-p course_lib.grading.pytest_plugin`` loads them. Tasks that are not attempted are skipped, so a
+fresh checkout is not red.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from . import specs
+from .judge import judge_function
+from .notebook import UnreadableNotebookError, read_code_cells
+from .report import closing_table
+from .sandbox.client import Sandbox
+from .states import State, Verdict
+
+SANDBOX = pytest.StashKey[Sandbox]()
+PROPERTIES = ("notebook", "task", "state", "mistakes")
+
+
+class GradedWrongError(Exception):
+    """A verdict that makes its test fail."""
+
+    def __init__(self, verdict: Verdict):
+        super().__init__(verdict.headline)
+        self.verdict = verdict
+
+
+class ExerciseNotebook(pytest.File):
+    """A notebook with graded functions."""
+
+    def collect(self):
+        """Yield one test per task; a file that cannot be read still yields all of them."""
+        self.problem, self.cells = "", []
+        try:
+            self.cells = read_code_cells(self.path)
+        except UnreadableNotebookError as error:
+            self.problem = f"{str(error).capitalize()}."
+        for spec in specs.of_exercise(self.path.stem):
+            yield GradedFunction.from_parent(self, name=spec.name, spec=spec)
+
+
+class GradedFunction(pytest.Item):
+    """The test of one graded function."""
+
+    def __init__(self, *, spec, **rest):
+        super().__init__(**rest)
+        self.spec = spec
+
+    def runtest(self):
+        """Judge the function; raise unless it is right, skip if it is not attempted."""
+        verdict = self.judge()
+        self.user_properties += [
+            ("notebook", self.path.stem),
+            ("task", self.spec.name),
+            ("state", verdict.state.value),
+        ]
+        if verdict.mistakes:
+            self.user_properties.append(("mistakes", ", ".join(verdict.mistakes)))
+        if verdict.state is State.NOT_ATTEMPTED:
+            pytest.skip("not attempted")
+        if verdict.state is not State.RIGHT:
+            raise GradedWrongError(verdict)
+
+    def judge(self) -> Verdict:
+        """Return the verdict, from the sandbox that the session shares."""
+        if self.parent.problem:
+            return Verdict(self.spec.name, State.UNREADABLE, self.parent.problem)
+        stash = self.session.config.stash
+        if SANDBOX not in stash:
+            answers = Path(self.path).resolve().parent.parent / "solutions"
+            stash[SANDBOX] = Sandbox(hidden=(answers,))
+            self.session.config.add_cleanup(stash[SANDBOX].close)
+        return judge_function(self.parent.cells, self.spec, stash[SANDBOX])
+
+    def repr_failure(self, excinfo, style=None):
+        """Show the verdict instead of a traceback through the judge."""
+        if isinstance(excinfo.value, GradedWrongError):
+            return excinfo.value.verdict.as_text()
+        return super().repr_failure(excinfo)
+
+    def reportinfo(self):
+        """Name the test by its task."""
+        return self.path, None, self.name
+
+
+def pytest_collect_file(file_path, parent):
+    """Collect notebooks that hold graded tasks."""
+    if file_path.suffix == ".ipynb" and specs.of_exercise(file_path.stem):
+        return ExerciseNotebook.from_parent(parent, path=file_path)
+    return None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Let a skip point at its notebook, not at the judge."""
+    report = yield
+    if isinstance(item, GradedFunction) and report.skipped:
+        report.longrepr = (str(item.path), 1, "not attempted")
+    return report
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Print per notebook what is right, wrong and open."""
+    rows = []
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            properties = dict(getattr(report, "user_properties", ()))
+            if getattr(report, "when", "") == "call" and "task" in properties:
+                rows.append((properties["notebook"], properties["task"], properties["state"]))
+    if rows:
+        terminalreporter.section("exercises")
+        terminalreporter.write_line(closing_table(rows))

@@ -1,0 +1,85 @@
+"""What happens in the process that runs one submission: fence, execute, call, report, leave."""
+
+import __future__
+
+import ast
+import json
+import linecache
+import os
+import sys
+
+from . import guard, limits
+from .outcomes import MAX_RESULT
+from .run import Printed, describe_error, run_probes
+
+
+def run_job(job: dict, report_to: int, tasks: int | None) -> None:
+    """Run one job and write its result to the descriptor `report_to`. Never returns.
+
+    Parameters
+    ----------
+    job : dict
+        ``fragments`` (list of [cell, line, source]), ``function``, ``probes`` (packed),
+        ``seconds``, ``megabytes``, ``package``, ``helpers``, ``hidden``, ``folder``.
+    report_to : int
+        Descriptor of the pipe to the supervisor.
+    tasks : int or None
+        Limit on processes and threads.
+    """
+    write, leave, dumps = os.write, os._exit, json.dumps
+
+    def report(result: dict) -> None:
+        limits.release_reserve()
+        line = dumps(result).encode()
+        if len(line) > MAX_RESULT:
+            line = dumps({"outcomes": [{"too_large": True, "changed": []}]}).encode()
+        while line:
+            line = line[write(report_to, line) :]
+
+    printed = Printed()
+    sys.stdout = sys.stderr = printed
+    try:
+        os.chdir(job["folder"])
+        limits.apply(job["seconds"], job["megabytes"], tasks)
+        if job["helpers"]:
+            sys.path.append(job["root"])
+        places = job["package"], job["helpers"], job["hidden"], job["folder"]
+        guard.arm(*places, lambda reason: report({"review": reason}))
+        report({**execute(job), "printed": printed.text})
+    except BaseException as error:
+        report({"broken": describe_error(error), "printed": printed.text})
+    finally:
+        leave(0)
+
+
+def execute(job: dict) -> dict:
+    """Run the fragments, then call the function on the probes."""
+    namespace: dict = {"__name__": "__main__"}
+    try:
+        for cell, line, source in job["fragments"]:
+            run_fragment(cell, line, source, namespace)
+        function = namespace[job["function"]]
+    except BaseException as error:
+        return {"broken": describe_error(error)}
+    if not callable(function):
+        return {"not_callable": type(function).__name__}
+    return {"outcomes": run_probes(function, job["probes"])}
+
+
+def run_fragment(cell: int, line: int, source: str, namespace: dict) -> None:
+    """Execute one statement of a cell so that tracebacks show the cell's own line numbers."""
+    filename = f"cell {cell}"
+    remember_lines(filename, line, source)
+    tree = ast.increment_lineno(ast.parse(source), line - 1)
+    # Annotations stay unevaluated: a type hint whose import is missing is no mistake.
+    flags = __future__.annotations.compiler_flag
+    exec(compile(tree, filename, "exec", flags=flags, dont_inherit=True), namespace)
+
+
+def remember_lines(filename: str, line: int, source: str) -> None:
+    """Give tracebacks the text of the cell, as far as it was taken."""
+    lines = linecache.cache[filename][2] if filename in linecache.cache else []
+    new = source.splitlines(keepends=True)
+    lines = lines + ["\n"] * (line - 1 + len(new) - len(lines))
+    lines[line - 1 : line - 1 + len(new)] = new
+    linecache.cache[filename] = (len(source), None, lines, filename)

@@ -1,0 +1,112 @@
+"""What the judge knows about one graded function."""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+
+import numpy as np
+
+PUBLIC_SEED = 2026
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One call of the graded function.
+
+    Parameters
+    ----------
+    title : str
+        What is special about the inputs, for the student: "the episode terminates at t = 2".
+    arguments : tuple
+        Positional arguments: numbers, arrays, tensors, or `sandbox.wire.Code` for a function.
+    """
+
+    title: str
+    arguments: tuple
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One catalogued mistake.
+
+    Parameters
+    ----------
+    name : str
+        Short name for reports, unique within a task: ``bootstrap_at_terminated``.
+    hint : str
+        For the student: what is wrong, how the numbers show it, where to look. Never the line.
+    flags : mapping
+        Options of the task's `variant` that commit the mistake. Two mistakes with different options
+        can also be committed together, and are then recognised as a pair.
+    function : callable, optional
+        A function that commits the mistake, where options would be clumsy.
+    """
+
+    name: str
+    hint: str
+    flags: Mapping[str, object] = field(default_factory=dict)
+    function: Callable | None = None
+
+
+@dataclass(frozen=True)
+class Spec:
+    """Everything about one graded function.
+
+    Parameters
+    ----------
+    name : str
+        The function's name, unique in the book.
+    exercise : str
+        Stem of its notebook, ``02_advantage_estimation``.
+    parameters : tuple of str
+        Names of the stub's positional parameters.
+    probes : callable
+        ``probes(generator)`` returns the calls, the smallest and plainest first.
+    oracle : callable
+        The right answer, worked out in another way than the library does.
+    variant : callable
+        The right answer with options that commit mistakes, by another algorithm than `oracle`.
+    mistakes : tuple of Mistake
+        The catalogue.
+    tolerance : float
+        Largest error that is right, as a fraction of the largest number of the expected answer
+        (of 1 where that is smaller). The default leaves room for float32.
+    helpers : tuple of str
+        Modules of the library that a solution may import.
+    seconds, megabytes : float, int
+        Limits of one run in the sandbox.
+    """
+
+    name: str
+    exercise: str
+    parameters: tuple[str, ...]
+    probes: Callable[[np.random.Generator], Sequence[Probe]]
+    oracle: Callable
+    variant: Callable
+    mistakes: tuple[Mistake, ...]
+    tolerance: float = 1e-5
+    helpers: tuple[str, ...] = ()
+    seconds: float = 10.0
+    megabytes: int = 1024
+
+    def draw(self, seed: int = PUBLIC_SEED) -> list[Probe]:
+        """Return the probes that belong to `seed`; the same seed gives the same probes."""
+        digits = [seed, *self.name.encode()]
+        return list(self.probes(np.random.default_rng(digits)))
+
+    def mistaken(self, *mistakes: Mistake) -> Callable:
+        """Return a function that commits these mistakes and is right otherwise."""
+        if len(mistakes) == 1 and mistakes[0].function is not None:
+            return mistakes[0].function
+        flags = {key: value for mistake in mistakes for key, value in mistake.flags.items()}
+        return functools.partial(self.variant, **flags)
+
+    def pairs(self) -> list[tuple[Mistake, Mistake]]:
+        """Return the mistakes that can be committed together: they set different options."""
+        flagged = [mistake for mistake in self.mistakes if mistake.flags]
+        return [
+            (one, other)
+            for one, other in combinations(flagged, 2)
+            if not one.flags.keys() & other.flags.keys()
+        ]

@@ -1,0 +1,164 @@
+"""Task 2.4: Monte Carlo value targets with a bootstrap at time limits."""
+
+import numpy as np
+
+from ...spec import Mistake, Probe, Spec
+from ..rollouts import SCENES, draw_rollout
+from .residuals import EXERCISE, end_of_episode
+
+
+def probes(generator):
+    """Return one call per rollout."""
+    calls = []
+    for scene in SCENES:
+        rollout = draw_rollout(scene, generator)
+        arrays = tuple(rollout[name] for name in PARAMETERS[:4])
+        calls.append(Probe(scene.title, (*arrays, scene.gamma)))
+    return calls
+
+
+def oracle(rewards, next_values, terminated, truncated, gamma):
+    """Return the sum of discounted rewards to the end of the episode, plus what was cut off."""
+    answer = np.zeros(rewards.shape)
+    for t, i in np.ndindex(rewards.shape):
+        last = end_of_episode(terminated, truncated, t, i)
+        rest = 0.0 if terminated[last, i] else next_values[last, i]
+        weights = [gamma**k for k in range(last - t + 2)]
+        answer[t, i] = np.dot(weights, [*rewards[t : last + 1, i], rest])
+    return answer
+
+
+def variant(
+    rewards,
+    next_values,
+    terminated,
+    truncated,
+    gamma,
+    *,
+    at_terminated="nothing",
+    at_truncated="value",
+    in_last_row="value",
+    discount="future",
+    value_discount="gamma",
+    direction="backward",
+    one_step=False,
+):
+    """Return the targets by recursion, with options that commit mistakes.
+
+    ``at_terminated`` and ``at_truncated`` say what follows there: ``nothing``, the ``value``, the
+    next row's ``return``, or ``both``. ``value last`` means that a truncation wins where both
+    flags are set.
+    """
+    answer = np.zeros(rewards.shape)
+    outer, inner = {"future": (1, gamma), "nothing": (1, 1), "everything": (gamma, 1)}[discount]
+    value_factor = {"gamma": inner, "none": 1.0}[value_discount]
+    steps = list(range(len(rewards)))
+    following = np.zeros_like(rewards[0])
+    for t in steps if direction == "forward" else reversed(steps):
+        value = value_factor * next_values[t]
+        goes_on = inner * following
+        if one_step or (t == len(rewards) - 1 and in_last_row == "value"):
+            goes_on = value
+        choices = {
+            "nothing": 0.0,
+            "value": value,
+            "return": goes_on,
+            "both": value + inner * following,
+        }
+        at_end = choices["value" if at_truncated == "value last" else at_truncated]
+        first, second = (terminated[t], choices[at_terminated]), (truncated[t], at_end)
+        if at_truncated == "value last":
+            first, second = second, first
+        rest = np.where(first[0], first[1], np.where(second[0], second[1], goes_on))
+        following = outer * (rewards[t] + rest)
+        answer[t] = following
+    return answer
+
+
+MISTAKES = (
+    Mistake(
+        "bootstrap_at_terminated",
+        "Your target adds V of the reached state where the episode terminated. Nothing follows a "
+        "termination: there the target is the reward alone.",
+        {"at_terminated": "value"},
+    ),
+    Mistake(
+        "runs_through_terminated",
+        "Your sum runs on where an episode terminates, into rewards of the next episode. Look at "
+        "the row of a termination: its target is its own reward.",
+        {"at_terminated": "return"},
+    ),
+    Mistake(
+        "no_bootstrap_at_truncated",
+        "You treat a truncation like a termination: nothing follows in your sum. A truncated "
+        "episode would have gone on. What stands in for the rewards that were cut off?",
+        {"at_truncated": "nothing"},
+    ),
+    Mistake(
+        "runs_through_truncated",
+        "Your sum runs on where an episode is truncated, into rewards of the next episode. Look "
+        "at the row of a truncation: what follows it in the table belongs to another episode.",
+        {"at_truncated": "return"},
+    ),
+    Mistake(
+        "bootstrap_twice",
+        "At a truncation you add the value of the reached state and then the return of the next "
+        "row as well. That row belongs to another episode. The value alone stands in for the "
+        "rest.",
+        {"at_truncated": "both"},
+    ),
+    Mistake(
+        "truncation_wins",
+        "Both flags are set at one step of the rollout below, and you bootstrap there. The state "
+        "is terminal, whatever the clock said. Which flag must be asked first?",
+        {"at_truncated": "value last"},
+    ),
+    Mistake(
+        "last_row_without_bootstrap",
+        "The last row lacks V of the state it reached, and the rows above inherit the error. The "
+        "end of the rollout cuts an episode just as a time limit does.",
+        {"in_last_row": "nothing"},
+    ),
+    Mistake(
+        "no_discount",
+        "Your sum has no gamma. A reward that lies k steps ahead is discounted k times. In a row "
+        "that terminates you are right; one row earlier you are not.",
+        {"discount": "nothing"},
+    ),
+    Mistake(
+        "reward_discounted",
+        "Your target discounts its own reward as well. The reward of step t arrives at step t: in "
+        "a row that terminates the target is the reward itself, and yours is gamma times that.",
+        {"discount": "everything"},
+    ),
+    Mistake(
+        "value_not_discounted",
+        "The value that stands in for the rest enters with weight 1. It belongs to the state one "
+        "step later. The rewards are discounted well: only rows before a cut are off.",
+        {"value_discount": "none"},
+    ),
+    Mistake(
+        "one_step_targets",
+        "You bootstrap at every step. That is the one-step target; here rewards are summed up to "
+        "the end of the episode, and a value is needed only where something was cut off.",
+        {"one_step": True},
+    ),
+    Mistake(
+        "forward",
+        "Your sum collects rewards of the past: row 0 holds one reward and the last row all of "
+        "them. A return counts what comes after the step.",
+        {"direction": "forward"},
+    ),
+)
+
+PARAMETERS = ("rewards", "next_values", "terminated", "truncated", "gamma")
+
+SPEC = Spec(
+    name="discounted_returns",
+    exercise=EXERCISE,
+    parameters=PARAMETERS,
+    probes=probes,
+    oracle=oracle,
+    variant=variant,
+    mistakes=MISTAKES,
+)

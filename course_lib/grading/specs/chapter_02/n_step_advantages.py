@@ -1,0 +1,181 @@
+"""Task 2.2: n-step advantages."""
+
+import numpy as np
+
+from ...spec import Mistake, Probe, Spec
+from ..rollouts import SCENES, draw_rollout
+from .residuals import EXERCISE, end_of_episode, residuals
+
+STEPS = (2, 3, 2, 1, 3, 2, 4)
+
+
+def probes(generator):
+    """Return one call per rollout; n = 1 and n > T are among them."""
+    calls = []
+    for scene, n in zip(SCENES, STEPS, strict=True):
+        rollout = draw_rollout(scene, generator)
+        arrays = tuple(rollout[name] for name in PARAMETERS[:5])
+        calls.append(Probe(f"n = {n}; {scene.title}", (*arrays, scene.gamma, n)))
+    return calls
+
+
+def oracle(rewards, values, next_values, terminated, truncated, gamma, n):
+    """Return the advantages from n discounted rewards, a bootstrap and V, without residuals."""
+    answer = np.zeros(rewards.shape)
+    for t, i in np.ndindex(rewards.shape):
+        last = min(t + n - 1, end_of_episode(terminated, truncated, t, i))
+        total = sum(gamma ** (step - t) * rewards[step, i] for step in range(t, last + 1))
+        if not terminated[last, i]:
+            total += gamma ** (last - t + 1) * next_values[last, i]
+        answer[t, i] = total - values[t, i]
+    return answer
+
+
+def variant(
+    rewards,
+    values,
+    next_values,
+    terminated,
+    truncated,
+    gamma,
+    n,
+    *,
+    cut="ended",
+    count="n",
+    weights="gamma",
+    short="kept",
+    output="advantages",
+    **flags,
+):
+    """Return the advantages as sums of residuals, with options that commit mistakes."""
+    ended = terminated | truncated
+    deltas = residuals(rewards, values, next_values, terminated, gamma, ended=ended, **flags)
+    stops = {
+        "ended": ended,
+        "never": np.zeros_like(ended),
+        "terminated": terminated,
+        "truncated": truncated,
+        "before the end": ended,
+        "next flag": np.concatenate([ended[1:], np.zeros_like(ended[:1])]),
+    }[cut]
+    terms = {"n": n, "n+1": n + 1, "n-1": n - 1, "one": 1, "all": len(rewards)}[count]
+    factor, power = {"gamma": (gamma, 0), "one": (1.0, 0), "gamma, late": (gamma, 1)}[weights]
+    answer = np.zeros(rewards.shape)
+    for t, i in np.ndindex(rewards.shape):
+        if short == "zero" and t + n > len(rewards):
+            continue
+        for step in range(t, min(t + terms, len(rewards))):
+            if cut == "before the end" and step > t and stops[step, i]:
+                break
+            answer[t, i] += factor ** (step - t + power) * deltas[step, i]
+            if stops[step, i]:
+                break
+    return answer + values if output == "targets" else answer
+
+
+MISTAKES = (
+    Mistake(
+        "not_cut",
+        "Your sum runs on past the end of an episode, into rewards of the next one. Take the row "
+        "of an end in the table: its sum has one term only. What tells you that an episode ended?",
+        {"cut": "never"},
+    ),
+    Mistake(
+        "cut_at_terminated_only",
+        "Your sum stops where an episode terminates but runs on where it is truncated. The next "
+        "row belongs to another episode in both cases. Look at the rows just before a truncation.",
+        {"cut": "terminated"},
+    ),
+    Mistake(
+        "cut_at_truncated_only",
+        "Your sum stops where an episode is truncated but runs on where it terminates. The next "
+        "row belongs to another episode in both cases. Look at the rows just before a "
+        "termination.",
+        {"cut": "truncated"},
+    ),
+    Mistake(
+        "last_residual_dropped",
+        "Your sum stops one step too early: the residual of the step that ends the episode still "
+        "belongs to it. Look at the row just before an end: it has two terms.",
+        {"cut": "before the end"},
+    ),
+    Mistake(
+        "cut_by_next_flag",
+        "You stop at the flag of the following row, one step too early. A flag at row t says that "
+        "step t was the last of its episode: the row before it still adds the residual of row t.",
+        {"cut": "next flag"},
+    ),
+    Mistake(
+        "one_term_too_many",
+        "Your sum has n + 1 terms. Count them for n = 1: the answer is then the TD residual "
+        "itself.",
+        {"count": "n+1"},
+    ),
+    Mistake(
+        "one_term_too_few",
+        "Your sum has n - 1 terms. Count them for n = 1: the answer is then the TD residual "
+        "itself, and yours is 0.",
+        {"count": "n-1"},
+    ),
+    Mistake(
+        "first_term_only",
+        "You return the TD residuals themselves. They are the case n = 1; for larger n the "
+        "residuals of the following steps are added, each discounted once more.",
+        {"count": "one"},
+    ),
+    Mistake(
+        "n_ignored",
+        "Your sum runs to the end of the episode whatever n is. Compare a rollout with small n "
+        "and many rows: the last n rows are right, the rows above them hold too much.",
+        {"count": "all"},
+    ),
+    Mistake(
+        "sum_not_discounted",
+        "The residuals enter your sum with weight 1. A residual that lies k steps ahead is "
+        "discounted k times. The last row is right because it has one term; the row above it is "
+        "not.",
+        {"weights": "one"},
+    ),
+    Mistake(
+        "discounted_once_too_often",
+        "Every term of your sum carries one gamma too many. The residual of step t itself is not "
+        "discounted. The last row shows it: your number is gamma times the right one.",
+        {"weights": "gamma, late"},
+    ),
+    Mistake(
+        "short_rows_zero",
+        "The last n - 1 rows of your answer are 0. Fewer than n steps are left there: the sum "
+        "stops at the end of the rollout and keeps the terms that exist.",
+        {"short": "zero"},
+    ),
+    Mistake(
+        "bootstrap_at_terminated",
+        "Your residuals count V of the next state even where the episode terminated. Is your "
+        "`td_residuals` right already? Look at the row of a termination.",
+        {"bootstrap": "always"},
+    ),
+    Mistake(
+        "no_bootstrap_at_truncated",
+        "You leave out V of the next state where the episode was truncated. A truncated episode "
+        "would have gone on, so that value still counts; only the sum stops there.",
+        {"bootstrap": "not ended"},
+    ),
+    Mistake(
+        "targets_instead_of_advantages",
+        "You return advantages plus V, which are value targets. All your numbers are off by V of "
+        "their own state.",
+        {"output": "targets"},
+    ),
+)
+
+PARAMETERS = ("rewards", "values", "next_values", "terminated", "truncated", "gamma", "n")
+
+SPEC = Spec(
+    name="n_step_advantages",
+    exercise=EXERCISE,
+    parameters=PARAMETERS,
+    probes=probes,
+    oracle=oracle,
+    variant=variant,
+    mistakes=MISTAKES,
+)

@@ -1,0 +1,149 @@
+"""Task 2.5: normalised advantages."""
+
+import math
+
+import numpy as np
+
+from ...spec import Mistake, Probe, Spec
+from .residuals import EXERCISE
+
+
+def probes(generator):
+    """Return arrays of several shapes, a constant one, and calls that give epsilon."""
+
+    def numbers(*shape):
+        # No two are equal, so the deviation is never 0 by accident.
+        return generator.permutation(np.arange(-30, 60))[: np.prod(shape)].reshape(shape) / 10
+
+    return [
+        Probe("four steps of one environment, default epsilon", (numbers(4, 1),)),
+        Probe("three steps of two environments, default epsilon", (numbers(3, 2),)),
+        Probe("all numbers are equal to 3, default epsilon", (np.full((4, 2), 3.0),)),
+        Probe("epsilon = 0.5", (numbers(3, 4), 0.5)),
+        Probe("one number, epsilon = 0.25", (np.array([[1.5]]), 0.25)),
+        Probe("a batch without the time axis, default epsilon", (numbers(7),)),
+    ]
+
+
+def oracle(x, epsilon=1e-8):
+    """Return the definition, number by number, with exactly rounded sums."""
+    numbers = [float(number) for number in np.ravel(x)]
+    mean = math.fsum(numbers) / len(numbers)
+    variance = math.fsum((number - mean) ** 2 for number in numbers) / len(numbers)
+    spread = math.sqrt(variance) + epsilon
+    return np.reshape([(number - mean) / spread for number in numbers], np.shape(x))
+
+
+def variant(
+    x, epsilon=1e-8, *, axis=None, ddof=0, center=True, spread="std + epsilon", use_epsilon=True
+):
+    """Return normalised numbers, with options that commit mistakes."""
+    if axis is not None and axis >= x.ndim:
+        axis = None
+    keep = {"axis": axis, "keepdims": True}
+    epsilon = epsilon if use_epsilon else 0.0
+    mean = x.mean(**keep) if center else 0.0
+    with np.errstate(all="ignore"):
+        variance = ((x - x.mean(**keep)) ** 2).sum(**keep) / (np.ones_like(x).sum(**keep) - ddof)
+        std = np.sqrt(variance)
+        if spread == "std, then + epsilon":
+            return (x - mean) / std + epsilon
+        if spread == "mean over std":
+            return x - mean / (std + epsilon)
+        divisor = {
+            "std + epsilon": std + epsilon,
+            "sqrt(var + epsilon)": np.sqrt(variance + epsilon),
+            "variance": variance + epsilon,
+            "range": np.ptp(x, **keep) + epsilon,
+            "one": 1.0,
+            "larger": np.maximum(std, epsilon),
+        }[spread]
+        return (x - mean) / divisor
+
+
+MISTAKES = (
+    Mistake(
+        "sample_deviation",
+        "All your numbers are a little too small, by one common factor: your standard deviation "
+        "divides by the number of entries minus one. The task divides by the number of entries. "
+        "NumPy and torch have different defaults here.",
+        {"ddof": 1},
+    ),
+    Mistake(
+        "per_environment",
+        "You normalise every environment by itself. Each column of yours has mean 0. The mean and "
+        "the deviation are those of all entries together, so that one environment can be better "
+        "than another.",
+        {"axis": 0},
+    ),
+    Mistake(
+        "per_step",
+        "You normalise every time step by itself. Each row of yours has mean 0. The mean and the "
+        "deviation are those of all entries together.",
+        {"axis": 1},
+    ),
+    Mistake(
+        "not_centred",
+        "The scale of your answer is right, but its mean is not 0. What should happen to the "
+        "numbers before they are divided?",
+        {"center": False},
+    ),
+    Mistake(
+        "not_scaled",
+        "The mean of your answer is 0, its standard deviation is not 1. Shifting is done; what is "
+        "still missing?",
+        {"spread": "one"},
+    ),
+    Mistake(
+        "variance_instead_of_deviation",
+        "You divide by the variance. Look at units: if the input is in metres, the variance is in "
+        "square metres, and your answer should have no unit.",
+        {"spread": "variance"},
+    ),
+    Mistake(
+        "range_instead_of_deviation",
+        "You divide by the range, the largest minus the smallest number. The standard deviation "
+        "of your answer is then not 1.",
+        {"spread": "range"},
+    ),
+    Mistake(
+        "no_epsilon",
+        "epsilon has no effect in your function. Where all numbers are equal you divide 0 by 0 "
+        "and get NaN; with epsilon the answer there is 0.",
+        {"use_epsilon": False},
+    ),
+    Mistake(
+        "epsilon_under_the_root",
+        "Your epsilon is added to the variance, before the square root. The formula adds it to "
+        "the standard deviation. The probe with a large epsilon shows the difference.",
+        {"spread": "sqrt(var + epsilon)"},
+    ),
+    Mistake(
+        "epsilon_outside",
+        "Your epsilon is added to the quotient, not to the divisor. Division comes before "
+        "addition: read your expression as Python reads it.",
+        {"spread": "std, then + epsilon"},
+    ),
+    Mistake(
+        "mean_divided_only",
+        "You divide the mean alone, not the difference. Division comes before subtraction: read "
+        "your expression as Python reads it.",
+        {"spread": "mean over std"},
+    ),
+    Mistake(
+        "epsilon_as_floor",
+        "You use epsilon as a lower bound of the standard deviation. The formula adds it. Both "
+        "avoid a division by zero, but the probe with a large epsilon tells them apart.",
+        {"spread": "larger"},
+    ),
+)
+
+SPEC = Spec(
+    name="normalize",
+    exercise=EXERCISE,
+    parameters=("x", "epsilon"),
+    probes=probes,
+    oracle=oracle,
+    variant=variant,
+    mistakes=MISTAKES,
+)

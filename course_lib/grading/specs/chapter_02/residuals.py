@@ -1,0 +1,68 @@
+"""TD residuals with options that commit mistakes; the tasks of this chapter build on them."""
+
+import numpy as np
+
+EXERCISE = "02_advantage_estimation"
+
+
+def residuals(
+    rewards,
+    values,
+    next_values,
+    terminated,
+    gamma,
+    *,
+    ended=None,
+    bootstrap="not terminated",
+    discount="next",
+    reached="next_values",
+    last="bootstrap",
+):
+    """Return TD residuals, right by default.
+
+    Parameters
+    ----------
+    rewards, values, next_values, terminated, gamma
+        As in `course_lib.advantages.td_residuals`.
+    ended : ndarray of bool, optional
+        Where an episode ends in either way; needed for ``bootstrap="not ended"``.
+    bootstrap : str
+        Where V of the next state counts: ``not terminated``, ``always``, ``not ended``,
+        ``only terminated``, or ``next step's flag``.
+    discount : str
+        What gamma multiplies: the ``next`` value, ``nothing``, the whole ``target``, or the
+        ``current`` value.
+    reached : str
+        ``next_values``, or ``values`` shifted by one step.
+    last : str
+        What the last row adds: its ``bootstrap``, or ``none``.
+    """
+    later = np.concatenate([terminated[1:], np.zeros_like(terminated[:1])])
+    counts = {
+        "not terminated": ~terminated,
+        "always": np.ones_like(terminated),
+        "not ended": ~(terminated if ended is None else ended),
+        "only terminated": terminated,
+        "next step's flag": ~later,
+    }[bootstrap].copy()
+    if last == "none":
+        counts[-1] = False
+    if reached == "values":
+        next_values = np.concatenate([values[1:], next_values[-1:]])
+    outer, inner, current = {
+        "next": (1.0, gamma, 1.0),
+        "nothing": (1.0, 1.0, 1.0),
+        "target": (gamma, 1.0, 1.0),
+        "current": (1.0, 1.0, gamma),
+    }[discount]
+    return outer * (rewards + inner * counts * next_values) - current * values
+
+
+def end_of_episode(terminated, truncated, t, environment) -> int:
+    """Return the step at which the episode that runs at `t` ends, or the rollout does."""
+    step = t
+    while step < len(terminated) - 1:
+        if terminated[step, environment] or truncated[step, environment]:
+            break
+        step += 1
+    return step

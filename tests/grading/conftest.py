@@ -1,0 +1,47 @@
+"""Notebooks made of a few cells, and one sandbox for all tests of the judge."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from course_lib.grading import specs
+from course_lib.grading.notebook import read_code_cells
+from course_lib.grading.sandbox.client import Sandbox
+
+ROOT = Path(__file__).resolve().parents[2]
+EXERCISE = "02_advantage_estimation"
+
+
+@pytest.fixture(scope="session")
+def sandbox():
+    """One worker for the whole run, as in `pytest exercises/`."""
+    with Sandbox(fork=True, hidden=(ROOT / "solutions",)) as shared:
+        yield shared
+
+
+@pytest.fixture(scope="session")
+def solution_sources():
+    """Return the source of every graded function in the solution notebook."""
+    cells = read_code_cells(ROOT / "solutions" / f"{EXERCISE}.ipynb")
+    sources = {}
+    for spec in specs.of_exercise(EXERCISE):
+        (source,) = [cell.source for cell in cells if f"def {spec.name}(" in cell.source]
+        sources[spec.name] = source
+    return sources
+
+
+@pytest.fixture
+def write_notebook(tmp_path):
+    """Return a function that writes a notebook of code cells and returns its path."""
+
+    def write(*sources: str) -> Path:
+        cells = [
+            {"cell_type": "code", "source": source, "metadata": {}, "outputs": []}
+            for source in sources
+        ]
+        path = tmp_path / f"{EXERCISE}.ipynb"
+        path.write_text(json.dumps({"cells": cells, "nbformat": 4, "nbformat_minor": 5}))
+        return path
+
+    return write

@@ -1,0 +1,135 @@
+"""The specs: the oracle is right, every mistake has its own hint, no two look alike."""
+
+import dataclasses
+import inspect
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from course_lib import advantages
+from course_lib.grading import specs
+from course_lib.grading.answers import distance
+from course_lib.grading.diagnosis import diagnose
+from course_lib.grading.outcome import Outcome, read_outcome
+from course_lib.grading.sandbox.run import run_probes
+from course_lib.grading.sandbox.wire import pack
+from course_lib.grading.spec import PUBLIC_SEED
+from course_lib.grading.states import State
+
+SEEDS = (PUBLIC_SEED, 0, 1)
+MISTAKES = [(spec, mistake) for spec in specs.TASKS for mistake in spec.mistakes]
+
+
+def judged(spec, function, seed=PUBLIC_SEED):
+    probes = [[pack(argument) for argument in probe.arguments] for probe in spec.draw(seed)]
+    return diagnose(spec, [read_outcome(raw) for raw in run_probes(function, probes)], seed)
+
+
+def answers(spec, function, seed):
+    return [function(*probe.arguments) for probe in spec.draw(seed)]
+
+
+@pytest.mark.parametrize("spec", specs.TASKS, ids=lambda spec: spec.name)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_oracle_variant_and_library_agree(spec, seed):
+    library = getattr(advantages, spec.name)
+    for probe in spec.draw(seed):
+        right = spec.oracle(*probe.arguments)
+        assert distance(right, spec.variant(*probe.arguments)) < 1e-12
+        assert distance(right, library(*probe.arguments)) < 1e-12
+
+
+@pytest.mark.parametrize("spec", specs.TASKS, ids=lambda spec: spec.name)
+def test_library_is_right_and_the_parameters_are_its_own(spec):
+    library = getattr(advantages, spec.name)
+    assert judged(spec, library).state is State.RIGHT
+    assert tuple(inspect.signature(library).parameters) == spec.parameters
+
+
+@pytest.mark.parametrize(("spec", "mistake"), MISTAKES, ids=lambda value: value.name)
+def test_every_mistake_gets_its_own_hint(spec, mistake):
+    for seed in SEEDS:
+        verdict = judged(spec, spec.mistaken(mistake), seed)
+        assert verdict.state is State.KNOWN_MISTAKE
+        assert verdict.mistakes == (mistake.name,)
+        assert verdict.hint == mistake.hint
+        assert verdict.evidence.startswith("Probe ")
+
+
+@pytest.mark.parametrize("spec", specs.TASKS, ids=lambda spec: spec.name)
+def test_fingerprints_are_far_apart(spec):
+    for seed in SEEDS:
+        prints = {
+            mistake.name: answers(spec, spec.mistaken(mistake), seed) for mistake in spec.mistakes
+        }
+        prints["right"] = answers(spec, spec.oracle, seed)
+        for one, other in combinations(prints, 2):
+            gaps = [distance(a, b) for a, b in zip(prints[one], prints[other], strict=True)]
+            assert max(gaps) >= 100 * spec.tolerance, f"{one} looks like {other}"
+
+
+@pytest.mark.parametrize("spec", specs.TASKS, ids=lambda spec: spec.name)
+def test_two_mistakes_at_once_are_never_right(spec):
+    for pair in spec.pairs()[::2]:
+        verdict = judged(spec, spec.mistaken(*pair))
+        assert verdict.state in (State.KNOWN_MISTAKE, State.WRONG)
+
+
+def test_two_mistakes_at_once_are_both_named():
+    spec = specs.SPECS["gae"]
+    by_name = {mistake.name: mistake for mistake in spec.mistakes}
+    pair = by_name["trace_not_cut"], by_name["bootstrap_at_terminated"]
+    verdict = judged(spec, spec.mistaken(*pair))
+    assert set(verdict.mistakes) == {"trace_not_cut", "bootstrap_at_terminated"}
+    assert all(mistake.hint in verdict.hint for mistake in pair)
+
+
+@pytest.mark.parametrize("spec", specs.TASKS, ids=lambda spec: spec.name)
+def test_catalogues_are_long_and_hints_speak_to_students(spec):
+    assert len(spec.mistakes) >= (8 if spec.name == "gae" else 4)
+    assert len({mistake.name for mistake in spec.mistakes}) == len(spec.mistakes)
+    for mistake in spec.mistakes:
+        assert 60 < len(mistake.hint) < 400, mistake.name
+        assert "!" not in mistake.hint
+        assert "def " not in mistake.hint
+        assert " = " not in mistake.hint.replace("= 1", "").replace("= 0", "")
+
+
+def test_probes_hide_nothing():
+    for seed in SEEDS:
+        for name in ("n_step_advantages", "gae"):
+            probes = specs.SPECS[name].draw(seed)
+            for probe in probes:
+                rewards, _, reached, terminated, truncated, gamma, last = probe.arguments
+                assert rewards.shape[0] != rewards.shape[1]
+                assert (np.abs(reached[-1]) > 0).all()
+                assert not (terminated[:, 0] | truncated[:, 0]).any() or rewards.shape[1] < 3
+                assert gamma != last
+            ends = [(p.arguments[3], p.arguments[4]) for p in probes]
+            assert any(terminated[:-1].any() for terminated, _ in ends)
+            assert any(truncated[:-1].any() for _, truncated in ends)
+            assert any(t[-1].any() and not (t | c)[-1].all() for t, c in ends)
+
+
+def test_the_same_seed_draws_the_same_probes_and_another_seed_others():
+    spec = specs.SPECS["gae"]
+    first, again, other = (spec.draw(seed)[0].arguments[0] for seed in (1, 1, 2))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_a_probe_with_a_weak_flag_would_be_noticed():
+    """The separation test itself must fail where two mistakes coincide."""
+    spec = specs.SPECS["gae"]
+    blind = dataclasses.replace(spec, probes=lambda generator: spec.probes(generator)[:1])
+    with pytest.raises(AssertionError, match="looks like"):
+        test_fingerprints_are_far_apart(blind)
+
+
+def test_outcomes_of_another_length_are_no_right_answer():
+    spec = specs.SPECS["gae"]
+    assert diagnose(spec, []).state is State.CRASHED
+    first = read_outcome({"value": pack(spec.oracle(*spec.draw()[0].arguments))})
+    assert diagnose(spec, [first]).state is State.CRASHED
+    assert isinstance(first, Outcome)

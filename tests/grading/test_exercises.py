@@ -1,0 +1,144 @@
+"""`pytest exercises/` as a reader runs it, and the way from solutions to exercises."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+
+from course_lib.grading import generate, specs
+from course_lib.grading.extraction import extract
+from course_lib.grading.judge import is_stub
+from course_lib.grading.notebook import read_code_cells
+
+ROOT = Path(__file__).resolve().parents[2]
+NAME = "02_advantage_estimation.ipynb"
+TASKS = [spec.name for spec in specs.of_exercise("02_advantage_estimation")]
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """A copy of the exercises folder, with the settings that pytest finds in the repository."""
+    folder = tmp_path / "exercises"
+    shutil.copytree(ROOT / "exercises", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return folder
+
+
+def run_pytest(folder, *options):
+    """Run pytest on a folder in a process of its own; the library comes from this repository."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100"}
+    environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    command = [sys.executable, "-m", "pytest", "exercises/", "-p", "no:cacheprovider", *options]
+    done = subprocess.run(
+        command, cwd=folder.parent, env=environment, capture_output=True, text=True, check=False
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def edit(path, old, new):
+    """Replace a piece of a notebook's code that occurs once."""
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    hits = 0
+    for cell in notebook["cells"]:
+        text = "".join(cell["source"])
+        hits += text.count(old)
+        cell["source"] = text.replace(old, new)
+    assert hits == 1
+    path.write_text(json.dumps(notebook), encoding="utf-8")
+
+
+def test_a_fresh_checkout_is_green_and_every_task_is_open(copy):
+    status, output = run_pytest(copy)
+    assert status == 0, output
+    assert "5 skipped" in output
+    assert "02_advantage_estimation      0      0     5" in output
+    assert "SKIPPED [5] exercises/02_advantage_estimation.ipynb:1: not attempted" in output
+
+
+def test_solutions_are_right_and_states_reach_junit(copy):
+    shutil.copy(ROOT / "solutions" / NAME, copy / NAME)
+    report = copy.parent / "report.xml"
+    status, output = run_pytest(copy, f"--junitxml={report}")
+    assert status == 0, output
+    assert "5 passed" in output
+    assert "02_advantage_estimation      5      0     0" in output
+    properties = [
+        (element.get("name"), element.get("value"))
+        for element in ElementTree.parse(report).iter("property")
+    ]
+    assert [value for name, value in properties if name == "task"] == TASKS
+    assert properties.count(("state", "right")) == 5
+
+
+def test_without_the_cut_gae_alone_is_wrong_and_says_so(copy):
+    shutil.copy(ROOT / "solutions" / NAME, copy / NAME)
+    edit(copy / NAME, " * (1.0 - ended[t])", "")
+    status, output = run_pytest(copy)
+    assert status == 1
+    assert "1 failed, 4 passed" in output
+    assert "gae: known mistake." in output
+    assert "trace runs across the end of an episode" in output
+    assert "wrong  gae (known mistake)" in output
+    assert "Traceback" not in output
+    assert "02_advantage_estimation      4      1     0" in output
+
+
+def test_a_damaged_notebook_fails_its_tasks_in_plain_words(copy):
+    (copy / NAME).write_text("<html>sign in</html>")
+    status, output = run_pytest(copy, "-k", "normalize or gae")
+    assert status == 1
+    assert "2 failed, 3 deselected" in output
+    assert "The file is a web page" in output
+
+
+def test_exercises_follow_from_solutions_byte_for_byte():
+    texts = generate.generate(ROOT / "solutions", ROOT / "exercises")
+    assert {path for path, _ in texts} == set((ROOT / "exercises").glob("*.ipynb"))
+    for path, text in texts:
+        assert path.read_bytes() == text.encode(), "run `make exercises`"
+
+
+def test_the_generator_writes_what_is_missing_and_notices_what_is_stale(tmp_path, capsys):
+    options = ["--solutions", str(ROOT / "solutions"), "--exercises", str(tmp_path)]
+    assert generate.main([*options, "--check"]) == 1
+    assert generate.main(options) == 0
+    assert generate.main([*options, "--check"]) == 0
+    edit(tmp_path / NAME, "## 1. TD residuals", "## 1. Something else")
+    assert generate.main([*options, "--check"]) == 1
+    assert "is out of step" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def f():\n    ### BEGIN SOLUTION\n    return 1",
+        "def f():\n    return 1\n    ### END SOLUTION",
+        "def f():\n    ### BEGIN SOLUTION\n    ### BEGIN SOLUTION\n    ### END SOLUTION",
+    ],
+)
+def test_markers_that_do_not_pair_are_an_error(source):
+    with pytest.raises(ValueError, match=r"SOLUTION' .* in f"):
+        generate.without_solutions(source)
+
+
+def test_no_solution_reaches_the_exercise():
+    text = (ROOT / "exercises" / NAME).read_text(encoding="utf-8")
+    for word in ("SOLUTION", "solution", "return rewards", "reversed(range"):
+        assert word not in text
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_stub_and_solution_have_the_signature_of_the_spec(task):
+    for folder, stub in (("exercises", True), ("solutions", False)):
+        node = extract(read_code_cells(ROOT / folder / NAME), task).definition
+        assert tuple(argument.arg for argument in node.args.args) == specs.SPECS[task].parameters
+        assert is_stub(node) is stub
+        assert any(
+            cell.source.strip() == f"check({task})"
+            for cell in read_code_cells(ROOT / folder / NAME)
+        )

@@ -1,0 +1,245 @@
+"""Finding a function in a notebook, whatever the notebook looks like."""
+
+import json
+import os
+import sys
+
+import pytest
+
+from course_lib.grading import specs
+from course_lib.grading.extraction import NotFoundError, extract
+from course_lib.grading.judge import judge_notebook
+from course_lib.grading.notebook import UnreadableNotebookError, parse_cell, read_code_cells
+from course_lib.grading.states import State
+
+NORMALIZE = specs.SPECS["normalize"]
+RIGHT = "def normalize(x, epsilon=1e-8):\n    return (x - x.mean()) / (x.std() + epsilon)"
+
+
+def taken(*sources, name="f"):
+    """Return the sources that are run for a function."""
+    cells = [parse_cell(number, source) for number, source in enumerate(sources, start=1)]
+    return [source for _, _, source in extract(cells, name).fragments]
+
+
+def test_only_what_the_function_needs_is_taken():
+    sources = taken(
+        "import os\nimport numpy as np\nfrom math import pi, sqrt",
+        "history = train(1_000_000)\nplot(history)",
+        "SCALE = 2.0\nOTHER = 3.0",
+        "def helper(x):\n    return np.sqrt(x) * SCALE",
+        "def unused(x):\n    return os.getcwd()",
+        "def f(x):\n    return helper(x) + pi",
+        "f(3)\nprint('done')",
+    )
+    assert sources == [
+        "import numpy as np",
+        "from math import pi, sqrt",
+        "SCALE = 2.0",
+        "def helper(x):\n    return np.sqrt(x) * SCALE",
+        "def f(x):\n    return helper(x) + pi",
+    ]
+
+
+def test_the_last_definition_wins_with_a_note():
+    cells = [parse_cell(1, "def f(): return 1"), parse_cell(2, "def f(): return 2")]
+    found = extract(cells, "f")
+    assert [source for _, _, source in found.fragments] == ["def f(): return 2"]
+    assert found.notes == ("`f` is defined 2 times; the last one counts.",)
+
+
+def test_names_inside_the_function_pull_in_nothing():
+    source = "def f(rewards):\n    values = [v for v in rewards]\n    return values"
+    assert taken("rewards = [1]\nvalues = [2]\nv = 3", source) == [source]
+
+
+def test_a_wrapped_function_brings_what_it_wraps():
+    sources = [
+        "from functools import partial",
+        "def f(x, y):\n    return x + y",
+        "f = partial(f, 1)",
+    ]
+    assert taken(*sources) == sources
+
+
+def test_decorators_classes_lambdas_and_conditional_imports():
+    sources = [
+        "try:\n    import fastmath as m\nexcept ImportError:\n    import math as m",
+        "def twice(g):\n    return lambda *a: 2 * g(*a)",
+        "class Box:\n    def __init__(self, x):\n        self.x = m.sqrt(x)",
+        "@twice\ndef f(x):\n    return Box(x).x",
+    ]
+    assert taken(*sources) == sources
+    assert taken("g = lambda x: x", "f = lambda x: g(x)") == [
+        "g = lambda x: x",
+        "f = lambda x: g(x)",
+    ]
+
+
+def test_star_imports_are_taken_where_a_name_has_no_other_source():
+    sources = ["from math import *", "def f(x):\n    return sqrt(x)"]
+    assert taken(*sources) == sources
+    assert taken("from math import *", "def f(x):\n    return len(x)") != sources
+
+
+def test_costly_assignments_are_left_out_and_named():
+    cells = [parse_cell(1, "model = train()"), parse_cell(2, "def f(x):\n    return model(x)")]
+    found = extract(cells, "f")
+    assert len(found.fragments) == 1
+    assert found.left_out == {"model"}
+
+
+def test_a_broken_cell_hides_only_its_own_functions():
+    cells = [parse_cell(1, "def f(x)\n    return x"), parse_cell(2, "def g(x):\n    return x")]
+    assert extract(cells, "g").fragments
+    with pytest.raises(NotFoundError, match="Cell 1 is not valid Python: line 1") as caught:
+        extract(cells, "f")
+    assert caught.value.broken
+    with pytest.raises(NotFoundError, match="No cell defines `h`") as caught:
+        extract(cells, "h")
+    assert not caught.value.broken
+
+
+def test_a_broken_newer_version_is_not_hidden_by_an_older_one():
+    cells = [parse_cell(1, "def f(x):\n    return x"), parse_cell(2, "def f(x:\n    return x")]
+    with pytest.raises(NotFoundError, match="Cell 2"):
+        extract(cells, "f")
+
+
+@pytest.mark.parametrize(
+    ("source", "count"),
+    [
+        ("%%bash\nrm -rf x", 0),
+        ("%%time\nx = 1", 2),
+        ("files = !ls\nx = 1", 2),
+        ("text = '''\n%not a magic\n'''", 1),
+        ("x = (5\n% 3)", 1),
+        ("f?\nx = 1", 2),
+        ("", 0),
+        ("# only a comment", 0),
+    ],
+)
+def test_magics_are_dropped_and_python_is_kept(source, count):
+    cell = parse_cell(1, source)
+    assert cell.error == ""
+    assert len(cell.statements) == count
+    assert cell.source.count("\n") == (0 if source.startswith("%%bash") else source.count("\n"))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "is empty"),
+        (b"   \n", "is empty"),
+        (b"<!DOCTYPE html><html></html>", "web page"),
+        (b"PK\x03\x04rest", "zip archive"),
+        (b'{"cells": [{"cell_type": "code", "sour', "breaks off"),
+        (b'{\n<<<<<<< HEAD\n"cells": []\n=======\n>>>>>>> mine\n}', "merge conflict"),
+        ('{"cells": [{"source": "caf\xe9"}]}'.encode("latin-1"), "not UTF-8"),
+        (b"[1, 2]", "not a notebook"),
+        (b'{"cells": 3}', "no list of cells"),
+        (b"[" * 100_000, "damaged"),
+        (b"\x00\x01\x02" * 50, "damaged"),
+    ],
+)
+def test_what_is_no_notebook_is_named(content, words, tmp_path, sandbox):
+    path = tmp_path / "02_advantage_estimation.ipynb"
+    path.write_bytes(content)
+    with pytest.raises(UnreadableNotebookError, match=words):
+        read_code_cells(path)
+    (verdict,) = judge_notebook(path, [NORMALIZE], sandbox)
+    assert verdict.state is State.UNREADABLE
+
+
+def test_a_missing_file_is_unreadable(tmp_path):
+    with pytest.raises(UnreadableNotebookError, match="cannot be opened"):
+        read_code_cells(tmp_path / "none.ipynb")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_the_usual_encodings_are_read(encoding, tmp_path):
+    path = tmp_path / "a.ipynb"
+    cell = {"cell_type": "code", "source": ["x = 'λ'\n", "y = 2"]}
+    path.write_text(json.dumps({"cells": [cell]}, ensure_ascii=False), encoding=encoding)
+    assert read_code_cells(path)[0].source == "x = 'λ'\ny = 2"
+
+
+def test_old_and_odd_notebooks_are_read(tmp_path):
+    path = tmp_path / "a.ipynb"
+    path.write_text(json.dumps({"worksheets": [{"cells": [{"cell_type": "code", "input": "x"}]}]}))
+    assert read_code_cells(path)[0].source == "x"
+    odd = [3, {"cell_type": "code"}, {"cell_type": "code", "source": 3}, {"cell_type": "markdown"}]
+    path.write_text(json.dumps({"cells": odd}))
+    assert [cell.source for cell in read_code_cells(path)] == ["", ""]
+
+
+def test_a_hundred_megabytes_of_outputs_do_not_matter(tmp_path, sandbox):
+    path = tmp_path / "a.ipynb"
+    output = {"output_type": "stream", "name": "stdout", "text": "TEXT"}
+    text = json.dumps({"cells": [{"cell_type": "code", "source": RIGHT, "outputs": [output]}]})
+    path.write_bytes(text.encode().replace(b"TEXT", b"x" * 100_000_000))
+    (verdict,) = judge_notebook(path, [NORMALIZE], sandbox)
+    assert verdict.state is State.RIGHT
+
+
+@pytest.mark.parametrize(
+    ("sources", "state", "words"),
+    [
+        (["def normalise(x): return x"], State.MISSING, "renamed or deleted"),
+        ([], State.MISSING, "renamed or deleted"),
+        (["def normalize(x:\n    return x"], State.SYNTAX, "Cell 1 is not valid Python"),
+        (["x = = 3", RIGHT], State.RIGHT, ""),
+        (["normalize = 3"], State.MISSING, "is of type int"),
+        ([RIGHT, RIGHT.replace("x.std()", "x.var()")], State.KNOWN_MISTAKE, "defined 2 times"),
+        (
+            ["def normalize(x, epsilon=1e-8):\n    return np.mean(x)"],
+            State.RAISED,
+            "import missing",
+        ),
+        (
+            ["m = train()", "def normalize(x, e=1):\n    return m(x)"],
+            State.RAISED,
+            "Pass it as an arg",
+        ),
+        (
+            ["import no_such_module as n\n" + RIGHT.replace("x.std", "n.x.std")],
+            State.RAISED,
+            "no_such",
+        ),
+        (["def normalize():\n    return 1"], State.RAISED, "positional arguments"),
+        (["def normalize(x, epsilon=1e-8):\n    pass"], State.UNFINISHED, "returns nothing"),
+        (
+            ["def normalize(x, epsilon=1e-8):\n    y = x\n    raise NotImplementedError"],
+            State.UNFINISHED,
+            "still reaches",
+        ),
+        (
+            ["def normalize(x, epsilon=1e-8):\n    '''Doc'''\n    raise NotImplementedError('w')"],
+            State.NOT_ATTEMPTED,
+            "",
+        ),
+        (["class normalize: pass"], State.RAISED, "takes no arguments"),
+        (["async def normalize(x, epsilon=1):\n    return x"], State.WRONG, "coroutine"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:coroutine")
+def test_states_of_a_notebook(sources, state, words, write_notebook, sandbox):
+    (verdict,) = judge_notebook(write_notebook(*sources), [NORMALIZE], sandbox)
+    assert verdict.state is state, verdict.as_text()
+    assert words in verdict.as_text()
+
+
+def test_an_error_names_the_cell_and_the_line(write_notebook, sandbox):
+    source = "# a comment\n\ndef normalize(x, epsilon=1e-8):\n    y = x\n    return y / z0"
+    (verdict,) = judge_notebook(write_notebook("a = 1", source), [NORMALIZE], sandbox)
+    assert "In cell 2, line 5: return y / z0" in verdict.evidence
+
+
+@pytest.mark.skipif(os.name == "nt" or sys.platform == "darwin", reason="needs /proc")
+def test_reading_a_stub_starts_no_worker(write_notebook):
+    from course_lib.grading.sandbox.client import Sandbox
+
+    with Sandbox() as unused:
+        source = "def normalize(x, epsilon=1e-8):\n    raise NotImplementedError('w')"
+        judge_notebook(write_notebook(source), [NORMALIZE], unused)
+        assert unused._worker is None

@@ -1,0 +1,247 @@
+"""Bad submissions, in real processes: each is answered on its own, and the others are graded."""
+
+import dataclasses
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from course_lib.grading import specs
+from course_lib.grading.judge import judge_notebook
+from course_lib.grading.sandbox.client import Sandbox
+from course_lib.grading.states import State
+
+GAE = dataclasses.replace(specs.SPECS["gae"], seconds=0.6, megabytes=200)
+TD = specs.SPECS["td_residuals"]
+linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forks only on Linux")
+
+HEAD = "def gae(rewards, values, next_values, terminated, truncated, gamma, gae_lambda):\n"
+BAD = {
+    "endless loop": ("while True: pass", State.TIMEOUT),
+    "loop that swallows everything": (
+        "while True:\n    try:\n        while True: pass\n    except BaseException: pass",
+        State.TIMEOUT,
+    ),
+    "sleep": ("import time\ntime.sleep(60)", State.TIMEOUT),
+    "ignored signals": (
+        "import signal\n"
+        "for s in (2, 15, 24, 14):\n    signal.signal(s, signal.SIG_IGN)\nwhile True: pass",
+        State.TIMEOUT,
+    ),
+    "sys.exit": ("import sys\nsys.exit(0)", State.RAISED),
+    "exit": ("raise SystemExit", State.RAISED),
+    "keyboard interrupt": ("raise KeyboardInterrupt", State.RAISED),
+    "os._exit": ("import os\nos._exit(0)", State.CRASHED),
+    "abort": ("import os\nos.abort()", State.CRASHED),
+    "segfault": ("import ctypes\nctypes.string_at(0)", State.CRASHED),
+    "memory in one piece": ("x = bytearray(1 << 36)\nreturn x", State.MEMORY),
+    "memory in small pieces": ("x = []\nwhile True: x.append(bytearray(1 << 20))", State.MEMORY),
+    "memory in numpy": ("import numpy as np\nreturn np.ones((1 << 34,))", State.MEMORY),
+    "memory in torch": ("import torch\nreturn torch.ones(1 << 34)", State.MEMORY),
+    "printing for ever": ("while True: print('x' * 1000)", State.OUTPUT),
+    "huge file": (
+        "with open('x', 'wb') as f:\n    while True: f.write(bytes(1 << 20))",
+        State.OUTPUT,
+    ),
+    "enormous answer": ("import numpy as np\nreturn np.zeros((2000, 2000))", State.OUTPUT),
+    "enormous list": ("return [0.0] * 10_000_000", State.OUTPUT),
+    "enormous string": ("return 'x' * 100_000_000", State.WRONG),
+    "fork bomb": ("import os\nwhile True: os.fork()", State.RAISED),
+    "subprocess": ("import subprocess\nsubprocess.run(['true'])", State.RAISED),
+    "shell": ("import os\nos.system('true')", State.RAISED),
+    "network": (
+        "import socket\nsocket.create_connection(('127.0.0.1', 9))",
+        State.RAISED,
+    ),
+    "a file elsewhere": ("open('/tmp/left-behind-by-a-submission', 'w')", State.RAISED),
+    "kills the judge": ("import os\nos.kill(os.getppid(), 9)", State.RAISED),
+    "kills the group": ("import os\nos.killpg(1, 9)", State.RAISED),
+    "input": ("return float(input('value? '))", State.RAISED),
+    "recursion": ("return gae(rewards, 0, 0, 0, 0, 0, 0)", State.RAISED),
+    "an exception that cannot be printed": (
+        "class E(Exception):\n    def __str__(self): raise ValueError\nraise E",
+        State.RAISED,
+    ),
+    "None": ("x = rewards", State.UNFINISHED),
+    "an object": ("return object()", State.WRONG),
+    "a generator": ("return (x for x in rewards)", State.WRONG),
+    "text": ("return 'forty-two'", State.WRONG),
+    "ragged": ("return [[1.0], [1.0, 2.0]]", State.WRONG),
+    "wrong shape": ("return rewards[:, 0]", State.WRONG),
+    "NaN": ("return rewards * float('nan')", State.WRONG),
+    "complex": ("return rewards * 1j", State.WRONG),
+    "a cycle": ("x = []\nx.append(x)\nreturn x", State.WRONG),
+}
+GOOD_GAE = """\
+import numpy as np
+def gae(rewards, values, next_values, terminated, truncated, gamma, gae_lambda):
+    delta = rewards + gamma * (1 - terminated) * next_values - values
+    out, following = np.zeros_like(delta), 0.0
+    for t in reversed(range(len(delta))):
+        following = delta[t] + gamma * gae_lambda * ~(terminated | truncated)[t] * following
+        out[t] = following
+    return out
+"""
+GOOD_TD = """\
+def td_residuals(rewards, values, next_values, terminated, gamma):
+    return rewards + gamma * (1 - terminated) * next_values - values
+"""
+
+
+def body(text):
+    return HEAD + "\n".join("    " + line for line in text.splitlines())
+
+
+def grade(write_notebook, sandbox, *sources, spec=GAE):
+    return judge_notebook(write_notebook(*sources), [spec], sandbox)[0]
+
+
+@linux
+@pytest.mark.parametrize("name", BAD)
+def test_bad_submission_is_answered_on_that_exercise_alone(name, write_notebook, sandbox):
+    text, state = BAD[name]
+    path = write_notebook(body(text), GOOD_TD)
+    bad, good = judge_notebook(path, [GAE, TD], sandbox)
+    assert bad.state is state, bad.as_text()
+    assert good.state is State.RIGHT
+    assert len(bad.as_text()) < 3000
+
+
+@linux
+def test_nothing_is_left_behind(write_notebook, tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    with Sandbox(fork=True) as own:
+        for name in ("endless loop", "os._exit", "huge file", "memory in small pieces"):
+            grade(write_notebook, own, body(BAD[name][0]))
+        scratch = Path(own._scratch.name)
+        worker = own._worker._process.pid
+        assert list(scratch.iterdir()) == []
+        with open(f"/proc/{worker}/task/{worker}/children", encoding="ascii") as file:
+            assert file.read() == ""
+        descriptors = len(os.listdir(f"/proc/{worker}/fd"))
+        grade(write_notebook, own, GOOD_GAE)
+        assert len(os.listdir(f"/proc/{worker}/fd")) == descriptors
+    assert not scratch.exists()
+    assert not Path(f"/proc/{worker}").exists()
+    assert not Path("/tmp/left-behind-by-a-submission").exists()
+
+
+@linux
+def test_a_process_that_escapes_its_session_is_ended(write_notebook, tmp_path, sandbox):
+    """The fence forbids os.fork; what gets round it through C is still caught afterwards."""
+    code = body(
+        "import ctypes, os, time\n"
+        "if ctypes.CDLL(None).fork() == 0:\n"
+        "    ctypes.CDLL(None).setsid()\n"
+        "    time.sleep(60)\n"
+        "return rewards"
+    )
+    grade(write_notebook, sandbox, code)
+    worker = sandbox._worker._process.pid
+    with open(f"/proc/{worker}/task/{worker}/children", encoding="ascii") as file:
+        assert file.read() == ""
+
+
+@linux
+def test_a_lost_worker_costs_one_exercise(write_notebook, sandbox):
+    """Even where a submission gets at the worker, the next exercise has a new one."""
+    code = body("import ctypes, os\nctypes.CDLL(None).kill(os.getppid(), 9)\nreturn rewards")
+    bad, good = judge_notebook(write_notebook(code, GOOD_TD), [GAE, TD], sandbox)
+    assert bad.state is State.CRASHED
+    assert good.state is State.RIGHT
+
+
+CHEATS = {
+    "patched comparison": "import numpy as np\nnp.allclose = lambda *a, **k: True\nreturn rewards",
+    "patched everything": (
+        "import builtins, json, numpy as np\n"
+        "builtins.abs = builtins.max = lambda *a, **k: 0\n"
+        'json.dumps = lambda *a, **k: \'{"outcomes": ["right"]}\'\nreturn rewards'
+    ),
+    "forged result": (
+        'import os\nos.write(3, b\'{"state": "right", "outcomes": []}\')\nos._exit(0)'
+    ),
+    "forged nonsense": "import os\nos.write(3, b'[' * 100000)\nos._exit(0)",
+    "forged outcomes": (
+        "import os, json\n"
+        "os.write(3, json.dumps({'outcomes': [{'value': {'kind': 'array', 'dtype': 'O',"
+        " 'data': [None], 'shape': 7}}] * 7}).encode())\nos._exit(0)"
+    ),
+    "equal to everything": (
+        "import numpy as np\n"
+        "class Yes(np.ndarray):\n"
+        "    def __eq__(self, other): return True\n"
+        "return rewards.view(Yes)"
+    ),
+}
+
+
+@linux
+@pytest.mark.parametrize("name", CHEATS)
+def test_a_submission_cannot_mark_itself_right(name, write_notebook, sandbox):
+    verdict = grade(write_notebook, sandbox, body(CHEATS[name]))
+    assert verdict.state in (State.WRONG, State.KNOWN_MISTAKE, State.CRASHED), verdict.as_text()
+
+
+ROOT = Path(__file__).resolve().parents[2]
+REACHES = {
+    "imports the answer": "from course_lib.advantages import gae",
+    "imports inside": body("from course_lib import advantages\nreturn advantages.gae(rewards)"),
+    "imports the oracle": body("import course_lib.grading.specs\nreturn rewards"),
+    "imports by name": body("import importlib\nimportlib.import_module('course_lib.advantages')"),
+    "removes the hook": body(
+        "import sys\nsys.meta_path.pop(0)\n"
+        f"sys.path.insert(0, {str(ROOT)!r})\nimport course_lib.advantages as a\n"
+        "return a.gae(rewards, values, next_values, terminated, truncated, gamma, gae_lambda)"
+    ),
+    "swallows": body("try:\n    import course_lib.grading\nexcept BaseException: pass\nreturn 1"),
+    "reads the library": body(f"open({str(ROOT / 'course_lib' / 'advantages.py')!r}).read()"),
+    "reads the solutions": body(
+        f"import pathlib\npathlib.Path({str(ROOT / 'solutions')!r}, "
+        "'02_advantage_estimation.ipynb').read_text()"
+    ),
+    "right, but opens its eyes": GOOD_GAE.replace("    delta", "    globals()\n    delta"),
+    "right, but patches": GOOD_GAE.replace("    delta", "    np.abs = 3\n    delta"),
+}
+
+
+@linux
+@pytest.mark.parametrize("name", REACHES)
+def test_reaching_for_answers_needs_review(name, write_notebook, sandbox):
+    verdict = grade(write_notebook, sandbox, REACHES[name])
+    assert verdict.state is State.NEEDS_REVIEW, verdict.as_text()
+
+
+@linux
+def test_helpers_of_a_task_are_importable_and_nothing_else_is(write_notebook, sandbox):
+    code = GOOD_GAE.replace("import numpy as np", "import numpy as np\nimport course_lib.surrogate")
+    code = code.replace("    delta", "    course_lib.surrogate\n    delta", 1)
+    assert grade(write_notebook, sandbox, code).state is State.NEEDS_REVIEW
+    helpers = ("course_lib.surrogate", "course_lib.distributions")
+    allowed = dataclasses.replace(GAE, helpers=helpers)
+    verdict = grade(write_notebook, sandbox, code, spec=allowed)
+    assert verdict.state is State.RIGHT, verdict.as_text()
+    code = code.replace("    course_lib", "    import course_lib.advantages\n    course_lib", 1)
+    assert grade(write_notebook, sandbox, code, spec=allowed).state is State.NEEDS_REVIEW
+
+
+def test_single_use_workers_give_the_same_verdicts(write_notebook):
+    with Sandbox(fork=False) as single:
+        assert grade(write_notebook, single, GOOD_GAE).state is State.RIGHT
+        for name in ("endless loop", "os._exit", "enormous list", "segfault", "sleep"):
+            text, state = BAD[name]
+            assert grade(write_notebook, single, body(text)).state is state, name
+        assert grade(write_notebook, single, GOOD_GAE).state is State.RIGHT
+
+
+@linux
+def test_forks_are_cheap(write_notebook, sandbox):
+    path = write_notebook(GOOD_GAE)
+    judge_notebook(path, [GAE], sandbox)
+    start = time.perf_counter()
+    for _ in range(10):
+        judge_notebook(path, [GAE], sandbox)
+    assert (time.perf_counter() - start) / 10 < 0.5
