@@ -36,7 +36,8 @@ def test_picture_carries_its_text_equivalent_escaped():
     html = picture(figure, alt='a < b & "c"')._repr_html_()
     assert 'alt="a &lt; b &amp; &quot;c&quot;"' in html
     assert html.startswith("<img ")
-    assert not plt.fignum_exists(figure.number)  # closed, or the notebook would show it a second time
+    # Closed, or the notebook would show it a second time.
+    assert not plt.fignum_exists(figure.number)
 
 
 def test_picture_is_a_png_of_twice_its_width_on_the_page():

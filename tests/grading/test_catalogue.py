@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import re
 from itertools import combinations
 
 import numpy as np
@@ -15,6 +16,7 @@ from course_lib.grading.outcome import Outcome, read_outcome
 from course_lib.grading.sandbox.run import run_probes
 from course_lib.grading.sandbox.wire import pack
 from course_lib.grading.spec import PUBLIC_SEED
+from course_lib.grading.specs.rollouts import SCENES
 from course_lib.grading.states import State
 
 SEEDS = (PUBLIC_SEED, 0, 1)
@@ -133,3 +135,13 @@ def test_outcomes_of_another_length_are_no_right_answer():
     first = read_outcome({"value": pack(spec.oracle(*spec.draw()[0].arguments))})
     assert diagnose(spec, [first]).state is State.CRASHED
     assert isinstance(first, Outcome)
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.title)
+def test_titles_of_rollouts_tell_the_truth(scene):
+    places = {*scene.terminated, *scene.truncated}
+    assert ("terminate" in scene.title) <= bool(scene.terminated)
+    assert ("truncated" in scene.title) <= bool(scene.truncated)
+    assert all(t < scene.shape[0] and i < scene.shape[1] for t, i in places)
+    for step in re.findall(r"t = (\d+)", scene.title):
+        assert {t for t, _ in places} == {int(step)}
