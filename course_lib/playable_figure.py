@@ -82,10 +82,8 @@ class PlayableFigure:
             f"{'' if i == self.start else ' hidden'}>"
             for i, (picture, text) in enumerate(zip(self.pictures, self.alt, strict=True))
         )
-        # JupyterLab would take the arrow keys for its own shortcuts without the data-lm attribute.
         return (
-            '<figure class="playable" data-lm-suppress-shortcuts="true"'
-            f' oninput="{html.escape(SCRIPT.strip())}">\n'
+            f'<figure class="playable" oninput="{html.escape(SCRIPT.strip())}">\n'
             f"<style>{STYLE}</style>\n"
             f"{images}\n"
             f'<div class="playable-sliders">\n{self._sliders_html()}\n</div>\n'
@@ -101,10 +99,13 @@ class PlayableFigure:
         for (label, values), position in zip(
             self.sliders.items(), positions[self.start], strict=True
         ):
+            # On the slider itself: JupyterLab looks for the attribute from the focused element up,
+            # and takes the arrow keys for its own shortcuts if it does not find it at once.
             rows.append(
                 f"<div><label>{html.escape(label)}"
                 f'<input type="range" min="0" max="{len(values) - 1}" step="1" value="{position}"'
-                f' autocomplete="off" aria-valuetext="{html.escape(values[position])}"'
+                f' autocomplete="off" data-lm-suppress-shortcuts="true"'
+                f' aria-valuetext="{html.escape(values[position])}"'
                 f' data-values="{html.escape(json.dumps(values))}"></label>'
                 f'<output aria-live="off">{html.escape(values[position])}</output></div>'
             )

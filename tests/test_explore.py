@@ -258,3 +258,11 @@ def test_the_mouse_moves_a_slider(page):
 def test_a_browser_knows_each_slider_by_its_label(page):
     names = [slider.accessible_name for slider in page.find_elements("css selector", "input")]
     assert names == ["height", "height", "width"]
+
+
+def test_every_slider_keeps_jupyterlab_from_taking_its_arrow_keys():
+    """JupyterLab matches its shortcuts from the focused element upwards, so it must be there."""
+    figure = playable(draw, {"a": [1, 2], "b": [1, 2]}, alt=describe)
+    sliders = [names for tag, names in Elements(figure._repr_html_()).found if tag == "input"]
+    assert len(sliders) == 2
+    assert all(names["data-lm-suppress-shortcuts"] == "true" for names in sliders)
