@@ -47,7 +47,7 @@ def td_residuals(
 
     References
     ----------
-    Schulman et al. (2016), arXiv:1506.02438, Eq. (9).
+    Schulman et al. (2016), arXiv:1506.02438, section 3.
     """
     _check_unit_interval(gamma=gamma)
     rewards, values, next_values, (terminated,) = _as_arrays(
@@ -209,7 +209,7 @@ def discounted_returns(
 
     References
     ----------
-    Pardo et al. (2018), arXiv:1712.00378, Eq. (6).
+    Pardo et al. (2018), arXiv:1712.00378, on partial-episode bootstrapping.
     """
     rewards, next_values, (terminated, truncated) = _as_arrays(
         dict(rewards=rewards, next_values=next_values),
