@@ -143,7 +143,7 @@ def gae(
         rewards, values, next_values, terminated, truncated, gamma
     )
     advantages = np.zeros_like(deltas)
-    following = np.zeros_like(deltas[-1])  # (N,): nothing is known beyond the rollout
+    following = np.zeros_like(deltas[-1])  # (N,), beyond the rollout
     for t in reversed(range(len(deltas))):
         following = deltas[t] + gamma * gae_lambda * going_on[t] * following
         advantages[t] = following
