@@ -27,7 +27,7 @@ def use_style() -> None:
         style="whitegrid",
         palette=list(COLOURS),
         rc={
-            "figure.figsize": (6.4, 3.6),
+            "figure.figsize": (5.6, 3.4),
             "figure.dpi": 100,
             "figure.constrained_layout.use": True,
             "axes.spines.top": False,
@@ -163,7 +163,7 @@ def plot_diagnostics(updates: pd.DataFrame, columns: Sequence[str]) -> Figure:
     if unknown or not columns:
         raise ValueError(f"columns must be among {', '.join(DIAGNOSTICS)}; got {list(columns)}")
     rows = (len(columns) + 1) // 2
-    figure, grid = plt.subplots(rows, 2, figsize=(6.4, 1.9 * rows), sharex=True, squeeze=False)
+    figure, grid = plt.subplots(rows, 2, figsize=(5.6, 1.8 * rows), sharex=True, squeeze=False)
     for axes, name in zip(grid.flat, columns, strict=False):
         axes.plot(updates["step"], updates[name], lw=1.3)
         axes.set_title(name.replace("_", " "))
