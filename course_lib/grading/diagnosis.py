@@ -15,7 +15,7 @@ from .states import State, Verdict
 
 PLAIN_WORDS = {
     "EOFError": "It asks for keyboard input. Everything it needs comes in as arguments.",
-    "SystemExit": "It ends Python itself. A function ends with `return`.",
+    "SystemExit": "`exit()` and `quit()` end the whole program. A function ends with `return`.",
     "RecursionError": "It calls itself without end. Which case should stop it?",
     "PermissionError": "A graded function only computes: it opens, starts and sends nothing.",
 }
@@ -56,16 +56,18 @@ def diagnose(spec: Spec, outcomes: Sequence[Outcome], seed: int = PUBLIC_SEED) -
             )
         return Verdict(spec.name, State.RIGHT, f"It agrees on all {len(probes)} probes.")
 
-    table = evidence(spec, probes, expected, actual)
     recognised = recognise(spec, probes, actual)
     if recognised:
+        table = evidence(spec, probes, expected, actual)
         names = tuple(mistake.name for mistake in recognised)
         headline = "" if len(names) == 1 else "Two of them at once."
         hint = "\n".join(mistake.hint for mistake in recognised)
         return Verdict(
             spec.name, State.KNOWN_MISTAKE, headline, hint, table, remarks, mistakes=names
         )
-    headline, hint = facts.most_telling(spec, probes, expected, [o.answer for o in outcomes])
+    answers = [outcome.answer for outcome in outcomes]
+    (headline, hint), first = facts.most_telling(spec, probes, expected, answers)
+    table = evidence(spec, probes, expected, actual, first)
     return Verdict(spec.name, State.WRONG, headline, hint, table, remarks)
 
 
@@ -75,7 +77,10 @@ def agrees(spec: Spec, expected: Sequence, actual: Sequence) -> bool:
 
 
 def recognise(spec: Spec, probes: Sequence[Probe], actual: Sequence) -> tuple[Mistake, ...]:
-    """Return the one mistake, or the two, whose answers are these; nothing if there are none."""
+    """Return the one mistake, or the two, whose answers are these; nothing if there are none.
+
+    One cause is a better description than two, so pairs come last.
+    """
     candidates = [(mistake,) for mistake in spec.mistakes] + spec.pairs()
     for mistakes in candidates:
         function = spec.mistaken(*mistakes)
@@ -119,6 +124,8 @@ def interrupted(spec: Spec, outcome: Outcome, probe: Probe) -> Verdict:
             message = "It still reaches `raise NotImplementedError`."
         return Verdict(name, State.UNFINISHED, message)
     headline = f"It raised {error['type']}: {error['message']}".rstrip(": ")
+    if error["type"] == "SystemExit":
+        headline = "Your function ended Python."
     where = f"In {error['where']}: {error['line']}".rstrip(": ") if error["where"] else ""
     shown = f"{where}\nThe probe: {probe.title}." if where else f"The probe: {probe.title}."
     return Verdict(name, State.RAISED, headline, PLAIN_WORDS.get(error["type"], ""), shown)

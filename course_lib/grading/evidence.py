@@ -1,4 +1,4 @@
-"""The numbers of the smallest probe that fails, as a small table."""
+"""The numbers of a probe that fails, as a small table."""
 
 from collections.abc import Sequence
 
@@ -10,13 +10,15 @@ from .spec import Probe, Spec
 MAX_ROWS = 12
 
 
-def evidence(spec: Spec, probes: Sequence[Probe], expected: Sequence, actual: Sequence) -> str:
-    """Return the first failing probe with its inputs, the right answer and the given one."""
-    failing = zip(probes, expected, actual, strict=True)
-    for number, (probe, right, given) in enumerate(failing, start=1):
+def evidence(
+    spec: Spec, probes: Sequence[Probe], expected: Sequence, actual: Sequence, first: int = 0
+) -> str:
+    """Return a failing probe, the first one from `first` on, with inputs and both answers."""
+    for number, probe in enumerate(probes[first:], start=first):
+        right, given = expected[number], actual[number]
         if close(right, given, spec.tolerance):
             continue
-        lines = [f"Probe {number} of {len(probes)}: {probe.title}."]
+        lines = [f"Probe {number + 1} of {len(probes)}: {probe.title}."]
         if same_shape(right, given):
             lines += table(spec, probe, np.asarray(right), np.asarray(given))
         return "\n".join(lines)

@@ -48,12 +48,16 @@ class Extract:
         What the student should know about the choice.
     left_out : frozenset of str
         Names that the code uses and that only code which is not run binds.
+    broken : dict of str
+        For names that the code uses and that only a broken cell seems to define: what is wrong
+        with that cell.
     """
 
     fragments: list[list]
     definition: ast.stmt
     notes: tuple[str, ...]
     left_out: frozenset[str]
+    broken: dict[str, str]
 
 
 class NotFoundError(LookupError):
@@ -77,8 +81,7 @@ def extract(cells: list[CodeCell], function: str) -> Extract:
     found = [statement for statement in statements if function in statement.binds]
     broken = [cell for cell in cells if cell.error and defines(cell.source, function)]
     if broken and (not found or broken[-1].number > found[-1].cell):
-        cell = broken[-1]
-        raise NotFoundError(f"Cell {cell.number} is not valid Python: {cell.error}.", broken=True)
+        raise NotFoundError(complaint(broken[-1]), broken=True)
     if not found:
         raise NotFoundError(
             f"No cell defines `{function}`; was it renamed or deleted?", broken=False
@@ -90,7 +93,19 @@ def extract(cells: list[CodeCell], function: str) -> Extract:
     chosen, left_out = closure(statements, found[-1])
     ordered = sorted(chosen, key=lambda s: (not isinstance(s.node, IMPORTS), s.position))
     fragments = [[s.cell, s.line, s.source] for s in ordered]
-    return Extract(fragments, found[-1].node, tuple(notes), frozenset(left_out))
+    unknown = {name for s in chosen for name in s.uses if not binding_of(name, s, statements)}
+    behind = {
+        name: complaint(cell)
+        for cell in cells
+        for name in unknown
+        if cell.error and defines(cell.source, name)
+    }
+    return Extract(fragments, found[-1].node, tuple(notes), frozenset(left_out), behind)
+
+
+def complaint(cell: CodeCell) -> str:
+    """Say that a cell is not valid Python, and why."""
+    return f"Code cell {cell.number} is not valid Python: {cell.error}."
 
 
 def closure(statements: list[Statement], root: Statement) -> tuple[set[Statement], set[str]]:

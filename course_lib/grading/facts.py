@@ -7,19 +7,29 @@ import numpy as np
 from .answers import Answer, close, comparable
 from .spec import Probe, Spec
 
-Fact = tuple[str, str]
+Fact = tuple[str, str]  # a headline and a hint
 NEARLY = 1e-2
 
 
 def most_telling(
     spec: Spec, probes: Sequence[Probe], expected: Sequence, answers: Sequence[Answer]
-) -> Fact:
-    """Return a headline and a hint for answers that match no known mistake."""
+) -> tuple[Fact, int]:
+    """Return the fact about answers that match no known mistake, and the first probe it is about.
+
+    Where the fact is about all probes, that is probe 0.
+    """
     for fact in (wrong_type, wrong_shape, not_finite):
-        for probe, right, answer in zip(probes, expected, answers, strict=True):
-            found = fact(spec, probe, right, answer)
+        for number, (right, answer) in enumerate(zip(expected, answers, strict=True)):
+            found = fact(right, answer)
             if found:
-                return found
+                return found, number
+    return about_all(spec, probes, expected, answers), 0
+
+
+def about_all(
+    spec: Spec, probes: Sequence[Probe], expected: Sequence, answers: Sequence[Answer]
+) -> Fact:
+    """Return a pattern that all answers share, or else the probes on which they are wrong."""
     if any(isinstance(right, tuple) for right in expected):
         return which_probes(spec, probes, expected, answers)
     rights = [np.asarray(right, dtype=float) for right in expected]
@@ -31,7 +41,7 @@ def most_telling(
     return which_probes(spec, probes, expected, answers)
 
 
-def wrong_type(spec: Spec, probe: Probe, right, answer: Answer) -> Fact | None:
+def wrong_type(right, answer: Answer) -> Fact | None:
     """The answer is no array of numbers."""
     if isinstance(right, tuple):
         if len(answer.parts) == len(right) and all(p.numbers is not None for p in answer.parts):
@@ -45,7 +55,7 @@ def wrong_type(spec: Spec, probe: Probe, right, answer: Answer) -> Fact | None:
     return f"It returned an object of type {answer.kind}.", "The answer is an array of numbers."
 
 
-def wrong_shape(spec: Spec, probe: Probe, right, answer: Answer) -> Fact | None:
+def wrong_shape(right, answer: Answer) -> Fact | None:
     """The answer's shape differs."""
     actual = comparable(answer, right)
     if isinstance(right, tuple):
@@ -63,11 +73,13 @@ def wrong_shape(spec: Spec, probe: Probe, right, answer: Answer) -> Fact | None:
             return headline, "The number of entries is right: look for a reshape or a lost axis."
         if len(given) > len(wanted):
             return headline, "An axis too many often comes from broadcasting (N,) against (N, 1)."
-        return headline, f"The probe: {probe.title}."
+        if len(given) < len(wanted):
+            return headline, "An axis is missing: was it summed away, or lost by an index?"
+        return headline, "Is there a row or a column too many or too few?"
     return None
 
 
-def not_finite(spec: Spec, probe: Probe, right, answer: Answer) -> Fact | None:
+def not_finite(right, answer: Answer) -> Fact | None:
     """The answer holds NaN or infinity where the right one does not."""
     rights = right if isinstance(right, tuple) else (right,)
     actual = comparable(answer, right)
@@ -76,7 +88,7 @@ def not_finite(spec: Spec, probe: Probe, right, answer: Answer) -> Fact | None:
         bad = int((~np.isfinite(other) & np.isfinite(one)).sum())
         if bad:
             headline = f"Its answer holds {bad} entries that are NaN or infinite."
-            return headline, f"Look for a division by zero. The probe: {probe.title}."
+            return headline, "Look for a division by zero."
     return None
 
 
@@ -141,15 +153,15 @@ def which_probes(
     spec: Spec, probes: Sequence[Probe], expected: Sequence, answers: Sequence[Answer]
 ) -> Fact:
     """Say on which probes the function is right: often that is the clue."""
-    good, bad = [], []
-    for probe, right, answer in zip(probes, expected, answers, strict=True):
-        fits = close(right, comparable(answer, right), spec.tolerance)
-        (good if fits else bad).append(probe.title)
-    headline = f"It differs on {len(bad)} of {len(probes)} probes."
-    hint = "Wrong where: " + "; ".join(bad) + "."
-    if good:
-        hint = "Right where: " + "; ".join(good) + ".\n" + hint
-    return headline, hint
+    pairs = zip(expected, answers, strict=True)
+    fits = [close(right, comparable(answer, right), spec.tolerance) for right, answer in pairs]
+    if not any(fits):
+        return f"It differs on all {len(probes)} probes.", "Begin with the smallest one."
+    lines = [
+        f"{'right' if fit else 'wrong'} on probe {number}: {probe.title}"
+        for number, (probe, fit) in enumerate(zip(probes, fits, strict=True), start=1)
+    ]
+    return f"It differs on {fits.count(False)} of {len(probes)} probes.", "\n".join(lines)
 
 
 def join(arrays: list) -> np.ndarray:

@@ -71,7 +71,7 @@ def judge_here(
     probes = [[pack(argument) for argument in probe.arguments] for probe in spec.draw(PUBLIC_SEED)]
     printed = Printed()
     try:
-        with contextlib.redirect_stdout(printed):
+        with contextlib.redirect_stdout(printed), exit_raises(function):
             passing = (TimeIsUp, KeyboardInterrupt)
             raw = run_with_limit(lambda: run_probes(function, probes, passing), seconds)
     except TimeIsUp:
@@ -106,6 +106,29 @@ def is_stub(function: Callable) -> bool:
         raise NotImplementedError("...")
 
     return len(code.co_code) == len(stub.__code__.co_code)
+
+
+@contextlib.contextmanager
+def exit_raises(function: Callable):
+    """Let ``exit()`` raise SystemExit, as in Python; a Jupyter kernel has its own, which returns.
+
+    Without this, a function that calls it would seem to go on, and the kernel would shut down.
+    """
+
+    def leave(*_, **__):
+        raise SystemExit
+
+    names = getattr(function, "__globals__", {})
+    own = {
+        name: names[name]
+        for name in ("exit", "quit")
+        if type(names.get(name)).__name__.endswith("ExitAutocall")
+    }
+    names.update(dict.fromkeys(own, leave))
+    try:
+        yield
+    finally:
+        names.update(own)
 
 
 def run_with_limit(call: Callable, seconds: float):

@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 
 from .diagnosis import diagnose, interrupted
-from .extraction import NotFoundError, extract
+from .extraction import Extract, NotFoundError, extract
 from .notebook import CodeCell, UnreadableNotebookError, read_code_cells
 from .outcome import read_error, read_outcome
 from .review import suspicions
@@ -62,7 +62,7 @@ def judge_function(
             "helpers": list(spec.helpers),
         }
     )
-    verdict = read_reply(spec, reply, seed, found.left_out)
+    verdict = read_reply(spec, reply, seed, found)
     reasons = suspicions(found.fragments, PACKAGE, spec.helpers)
     if verdict.state is State.RIGHT and reasons:
         headline = "Its answers are right, but a person should look at it: " + reasons[0] + "."
@@ -70,7 +70,7 @@ def judge_function(
     return with_notes(verdict, found.notes, reply["result"])
 
 
-def read_reply(spec: Spec, reply: dict, seed: int, left_out: frozenset[str]) -> Verdict:
+def read_reply(spec: Spec, reply: dict, seed: int, found: Extract) -> Verdict:
     """Return the verdict on what the sandbox reported. The report itself may be forged."""
     name, result = spec.name, reply["result"]
     if reply["ended"] == TIMEOUT:
@@ -88,20 +88,24 @@ def read_reply(spec: Spec, reply: dict, seed: int, left_out: frozenset[str]) -> 
         return Verdict(name, State.MISSING, f"`{name}` is of type {kind}, not a function.")
     if "broken" in result:
         outcome = read_error(result["broken"])
-        return explain_names(interrupted(spec, outcome, spec.draw(seed)[0]), outcome, left_out)
+        return explain_names(interrupted(spec, outcome, spec.draw(seed)[0]), outcome, found)
     raw = result.get("outcomes")
     outcomes = [read_outcome(entry) for entry in raw] if isinstance(raw, list) else []
     verdict = diagnose(spec, outcomes, seed)
-    return explain_names(verdict, outcomes[-1], left_out) if outcomes else verdict
+    return explain_names(verdict, outcomes[-1], found) if outcomes else verdict
 
 
-def explain_names(verdict: Verdict, outcome, left_out: frozenset[str]) -> Verdict:
+def explain_names(verdict: Verdict, outcome, found: Extract) -> Verdict:
     """Say why a name is unknown here although the notebook knows it."""
     missing = outcome.error.get("name", "")
     if verdict.state is not State.RAISED or outcome.error["type"] != "NameError":
         return verdict
-    hint = f"No cell defines `{missing}`, or its cell is not valid Python. Is an import missing?"
-    if missing in left_out:
+    if missing in found.broken:
+        headline = f"Blocked by `{missing}`, which it calls. {found.broken[missing]}"
+        hint = "Nothing can be said about this function before that cell runs."
+        return Verdict(verdict.task, State.BLOCKED, headline, hint)
+    hint = f"No cell defines `{missing}`. Is an import missing?"
+    if missing in found.left_out:
         hint = (
             f"`{missing}` comes from outside the function, from code that the judge does not run. "
             "Pass it as an argument, or define it without calling anything."
@@ -113,7 +117,7 @@ def crash_message(status: int) -> str:
     """Say how a process ended that reported nothing."""
     if status < 0:
         return f"Python itself crashed while running it (signal {-status})."
-    return "It ended the process before it returned an answer."
+    return "Your function ended Python before it returned an answer."
 
 
 def with_notes(verdict: Verdict, notes: tuple[str, ...], result: dict | None) -> Verdict:

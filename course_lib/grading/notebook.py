@@ -114,10 +114,17 @@ def parse_cell(number: int, source: str) -> CodeCell:
         try:
             return CodeCell(number, text, tuple(ast.parse(text).body))
         except SyntaxError as problem:
-            error = f"line {problem.lineno}: {problem.msg}"
+            error = f"line {problem.lineno}: {problem.msg}{quoted(text, problem.lineno)}"
         except (ValueError, RecursionError, MemoryError) as problem:
             error = str(problem) or type(problem).__name__
     return CodeCell(number, source, (), error)
+
+
+def quoted(text: str, number: int | None) -> str:
+    """Return a line of a cell as a quotation that ends a message, or nothing for an empty line."""
+    lines = text.split("\n")
+    line = lines[number - 1].strip() if number and number <= len(lines) else ""
+    return f" in `{line[:100]}`" if line else ""
 
 
 def without_magics(source: str) -> str:

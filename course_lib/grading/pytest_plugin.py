@@ -2,9 +2,11 @@
 
 ``exercises/conftest.py`` imports the hooks below; elsewhere the option
 ``-p course_lib.grading.pytest_plugin`` loads them. Tasks that are not attempted are skipped, so a
-fresh checkout is not red.
+fresh checkout is not red. A copy of an exercise, named as Jupyter, Colab or a browser names copies,
+is graded like the exercise itself, under its own name.
 """
 
+import re
 from pathlib import Path
 
 import pytest
@@ -14,10 +16,13 @@ from .judge import judge_function
 from .notebook import UnreadableNotebookError, read_code_cells
 from .report import closing_table
 from .sandbox.client import Sandbox
+from .spec import Spec
 from .states import State, Verdict
 
 SANDBOX = pytest.StashKey[Sandbox]()
+STRANGERS = pytest.StashKey[list[str]]()
 PROPERTIES = ("notebook", "task", "state", "mistakes")
+COPY = re.compile(r"(?:Copy[ _]of[ _])*(?P<stem>.*?)(?:-Copy\d+|[ _]?\(\d+\))*")
 
 
 class GradedWrongError(Exception):
@@ -38,7 +43,7 @@ class ExerciseNotebook(pytest.File):
             self.cells = read_code_cells(self.path)
         except UnreadableNotebookError as error:
             self.problem = f"{str(error).capitalize()}."
-        for spec in specs.of_exercise(self.path.stem):
+        for spec in tasks_in(self.path):
             yield GradedFunction.from_parent(self, name=spec.name, spec=spec)
 
 
@@ -86,10 +91,18 @@ class GradedFunction(pytest.Item):
         return self.path, None, self.name
 
 
+def tasks_in(path: Path) -> list[Spec]:
+    """Return the tasks of the exercise that a notebook's name stands for, copies included."""
+    return specs.of_exercise(COPY.fullmatch(path.stem)["stem"])
+
+
 def pytest_collect_file(file_path, parent):
-    """Collect notebooks that hold graded tasks."""
-    if file_path.suffix == ".ipynb" and specs.of_exercise(file_path.stem):
+    """Collect notebooks that hold graded tasks, and remember the names of the others."""
+    if file_path.suffix != ".ipynb":
+        return None
+    if tasks_in(file_path):
         return ExerciseNotebook.from_parent(parent, path=file_path)
+    parent.config.stash.setdefault(STRANGERS, []).append(file_path.name)
     return None
 
 
@@ -102,14 +115,21 @@ def pytest_runtest_makereport(item, call):
     return report
 
 
-def pytest_terminal_summary(terminalreporter):
-    """Print per notebook what is right, wrong and open."""
+def pytest_terminal_summary(terminalreporter, config):
+    """Print per notebook what is right, wrong and open, and which notebooks were not graded."""
     rows = []
     for reports in terminalreporter.stats.values():
         for report in reports:
             properties = dict(getattr(report, "user_properties", ()))
             if getattr(report, "when", "") == "call" and "task" in properties:
                 rows.append((properties["notebook"], properties["task"], properties["state"]))
-    if rows:
+    strangers = sorted(set(config.stash.get(STRANGERS, [])))
+    if rows or strangers:
         terminalreporter.section("exercises")
+    if rows:
         terminalreporter.write_line(closing_table(rows))
+    known = ", ".join(dict.fromkeys(f"{spec.exercise}.ipynb" for spec in specs.TASKS))
+    for name in strangers:
+        terminalreporter.write_line(
+            f"{name} is not the name of an exercise, so it was not graded. Exercises are: {known}."
+        )

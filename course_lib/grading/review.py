@@ -43,7 +43,7 @@ def suspicions(fragments: list[list], package: str, helpers: tuple[str, ...]) ->
             reason = look(node, package, helpers, imported)
             if reason:
                 where = line + getattr(node, "lineno", 1) - 1
-                found.append(f"cell {cell}, line {where}: {reason}")
+                found.append(f"code cell {cell}, line {where}: {reason}")
     return found
 
 

@@ -41,12 +41,15 @@ class Mistake:
         can also be committed together, and are then recognised as a pair.
     function : callable, optional
         A function that commits the mistake, where options would be clumsy.
+    arguments : mapping
+        Arguments that the mistake ignores, by name, and the value that it uses in their place.
     """
 
     name: str
     hint: str
     flags: Mapping[str, object] = field(default_factory=dict)
     function: Callable | None = None
+    arguments: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,15 @@ class Spec:
         if len(mistakes) == 1 and mistakes[0].function is not None:
             return mistakes[0].function
         flags = {key: value for mistake in mistakes for key, value in mistake.flags.items()}
-        return functools.partial(self.variant, **flags)
+        fixed = {key: value for mistake in mistakes for key, value in mistake.arguments.items()}
+        if not fixed:
+            return functools.partial(self.variant, **flags)
+
+        def function(*arguments):
+            given = dict(zip(self.parameters, arguments, strict=False))
+            return self.variant(**{**given, **fixed}, **flags)
+
+        return function
 
     def pairs(self) -> list[tuple[Mistake, Mistake]]:
         """Return the mistakes that can be committed together: they set different options."""

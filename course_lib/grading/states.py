@@ -13,6 +13,7 @@ class State(Enum):
     KNOWN_MISTAKE = "known mistake"
     WRONG = "wrong"
     RAISED = "raised"
+    BLOCKED = "blocked"
     SYNTAX = "syntax"
     MISSING = "missing"
     TIMEOUT = "timeout"
@@ -24,8 +25,8 @@ class State(Enum):
 
     @property
     def is_open(self) -> bool:
-        """True where there is nothing to correct yet, only something still to write."""
-        return self in (State.NOT_ATTEMPTED, State.UNFINISHED)
+        """True where there is nothing to correct in this function yet."""
+        return self in (State.NOT_ATTEMPTED, State.UNFINISHED, State.BLOCKED)
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Verdict:
     task : str
         Name of the graded function.
     state : State
-        One of the fourteen states.
+        One of the fifteen states.
     headline : str
         One sentence that says what happened.
     hint : str

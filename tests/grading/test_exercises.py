@@ -2,18 +2,21 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from course_lib.grading import generate, specs
 from course_lib.grading.extraction import extract
 from course_lib.grading.judge import is_stub
 from course_lib.grading.notebook import read_code_cells
+from course_lib.grading.specs.chapter_02.residuals import EXAMPLE
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "02_advantage_estimation.ipynb"
@@ -29,11 +32,11 @@ def copy(tmp_path):
     return folder
 
 
-def run_pytest(folder, *options):
+def run_pytest(folder, *options, targets=("exercises/",)):
     """Run pytest on a folder in a process of its own; the library comes from this repository."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100"}
     environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    command = [sys.executable, "-m", "pytest", "exercises/", "-p", "no:cacheprovider", *options]
+    command = [sys.executable, "-m", "pytest", *targets, "-p", "no:cacheprovider", *options]
     done = subprocess.run(
         command, cwd=folder.parent, env=environment, capture_output=True, text=True, check=False
     )
@@ -94,6 +97,50 @@ def test_a_damaged_notebook_fails_its_tasks_in_plain_words(copy):
     assert status == 1
     assert "2 failed, 3 deselected" in output
     assert "The file is a web page" in output
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["02_advantage_estimation-Copy1", "02_advantage_estimation (2)", "Copy_of_" + NAME[:-6]],
+)
+def test_a_copy_is_graded_under_its_own_name(copy, name):
+    shutil.copy(ROOT / "solutions" / NAME, copy / f"{name}.ipynb")
+    status, output = run_pytest(copy)
+    assert status == 0, output
+    assert "5 passed, 5 skipped" in output
+    assert re.search(rf"{re.escape(name)} +5      0     0\n", output)
+    assert re.search(r"02_advantage_estimation +0      0     5\n", output)
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_notebook_that_is_no_exercise_is_not_passed_over_in_silence(copy, alone):
+    shutil.copy(ROOT / "solutions" / NAME, copy / "good.ipynb")
+    target = ["exercises/good.ipynb"] if alone else ["exercises/"]
+    _, output = run_pytest(copy, targets=target)
+    assert "good.ipynb is not the name of an exercise, so it was not graded" in output
+    assert NAME in output
+    assert ("5 skipped" in output) is not alone
+
+
+def test_tasks_that_call_a_broken_one_are_blocked(copy):
+    shutil.copy(ROOT / "solutions" / NAME, copy / NAME)
+    edit(copy / NAME, "next_values, terminated, gamma):", "next_values, terminated, gamma)")
+    status, output = run_pytest(copy)
+    assert status == 1
+    assert "gae: blocked. Blocked by `td_residuals`, which it calls. Code cell 4 is not" in output
+    assert "wrong  td_residuals (syntax)" in output
+    assert "open   n_step_advantages (blocked), gae (blocked)" in output
+
+
+def test_the_worked_example_is_the_one_that_the_judge_knows():
+    names = {}
+    (source,) = [
+        c.source
+        for c in read_code_cells(ROOT / "solutions" / NAME)
+        if "gamma, " in c.source and "= 0.5, " in c.source
+    ]
+    exec(source, {"np": np}, names)
+    assert {name: names[name] for name in EXAMPLE} == EXAMPLE
 
 
 def test_exercises_follow_from_solutions_byte_for_byte():

@@ -92,9 +92,10 @@ def test_costly_assignments_are_left_out_and_named():
 def test_a_broken_cell_hides_only_its_own_functions():
     cells = [parse_cell(1, "def f(x)\n    return x"), parse_cell(2, "def g(x):\n    return x")]
     assert extract(cells, "g").fragments
-    with pytest.raises(NotFoundError, match="Cell 1 is not valid Python: line 1") as caught:
+    with pytest.raises(NotFoundError, match="Code cell 1 is not valid Python: line 1") as caught:
         extract(cells, "f")
     assert caught.value.broken
+    assert str(caught.value).endswith(" in `def f(x)`.")
     with pytest.raises(NotFoundError, match="No cell defines `h`") as caught:
         extract(cells, "h")
     assert not caught.value.broken
@@ -102,7 +103,7 @@ def test_a_broken_cell_hides_only_its_own_functions():
 
 def test_a_broken_newer_version_is_not_hidden_by_an_older_one():
     cells = [parse_cell(1, "def f(x):\n    return x"), parse_cell(2, "def f(x:\n    return x")]
-    with pytest.raises(NotFoundError, match="Cell 2"):
+    with pytest.raises(NotFoundError, match="Code cell 2"):
         extract(cells, "f")
 
 
@@ -187,7 +188,11 @@ def test_a_hundred_megabytes_of_outputs_do_not_matter(tmp_path, sandbox):
     [
         (["def normalise(x): return x"], State.MISSING, "renamed or deleted"),
         ([], State.MISSING, "renamed or deleted"),
-        (["def normalize(x:\n    return x"], State.SYNTAX, "Cell 1 is not valid Python"),
+        (
+            ["def normalize(x:\n    return x"],
+            State.SYNTAX,
+            "Code cell 1 is not valid Python: line 1",
+        ),
         (["x = = 3", RIGHT], State.RIGHT, ""),
         (["normalize = 3"], State.MISSING, "is of type int"),
         ([RIGHT, RIGHT.replace("x.std()", "x.var()")], State.KNOWN_MISTAKE, "defined 2 times"),
@@ -232,7 +237,21 @@ def test_states_of_a_notebook(sources, state, words, write_notebook, sandbox):
 def test_an_error_names_the_cell_and_the_line(write_notebook, sandbox):
     source = "# a comment\n\ndef normalize(x, epsilon=1e-8):\n    y = x\n    return y / z0"
     (verdict,) = judge_notebook(write_notebook("a = 1", source), [NORMALIZE], sandbox)
-    assert "In cell 2, line 5: return y / z0" in verdict.evidence
+    assert "In code cell 2, line 5: return y / z0" in verdict.evidence
+
+
+def test_what_calls_a_broken_function_is_blocked_and_says_by_what(write_notebook, sandbox):
+    broken = "def centred(x)\n    return x - x.mean()"
+    source = "def normalize(x, epsilon=1e-8):\n    return centred(x) / (x.std() + epsilon)"
+    path = write_notebook("a = 1", broken, source)
+    (verdict,) = judge_notebook(path, [NORMALIZE], sandbox)
+    assert verdict.state is State.BLOCKED
+    assert verdict.headline.startswith("Blocked by `centred`, which it calls. Code cell 2 is not")
+    assert "in `def centred(x)`" in verdict.headline
+    assert verdict.evidence == ""
+    path = write_notebook("import centred", source.replace("centred", "centered"))
+    (verdict,) = judge_notebook(path, [NORMALIZE], sandbox)
+    assert verdict.state is State.RAISED
 
 
 @pytest.mark.skipif(os.name == "nt" or sys.platform == "darwin", reason="needs /proc")

@@ -32,7 +32,7 @@ def test_right_is_fast_once_warm(capsys):
     start = time.perf_counter()
     check(normalize)
     assert time.perf_counter() - start < 1.0
-    assert capsys.readouterr().out.startswith("normalize: right. It agrees on all 6 probes.")
+    assert capsys.readouterr().out.startswith("normalize: right. It agrees on all 7 probes.")
 
 
 def test_solutions_and_mistakes_get_the_same_verdict_as_in_the_sandbox(
@@ -118,8 +118,24 @@ def test_nothing_that_a_function_raises_gets_out(error, capsys):
 
     check(normalize)
     out = capsys.readouterr().out
-    assert out.startswith(f"normalize: raised. It raised {type(error).__name__}")
+    what = f"It raised {type(error).__name__}"
+    if isinstance(error, SystemExit):
+        what = "Your function ended Python."
+    assert out.startswith(f"normalize: raised. {what}")
     assert len(out) < 2000
+
+
+def test_the_kernels_own_exit_ends_the_function_and_not_the_kernel():
+    class ZMQExitAutocall:  # what `exit` is in Jupyter: it returns, and the kernel stops later
+        def __call__(self):
+            raise AssertionError("the kernel would shut down")
+
+    names = namespace("def normalize(x, epsilon=1e-8):\n    exit()")
+    names["exit"] = kernels = ZMQExitAutocall()
+    verdict = judge_here(names["normalize"])
+    assert verdict.headline == "Your function ended Python."
+    assert names["exit"] is kernels
+    assert "quit" not in names
 
 
 @pytest.mark.parametrize("odd", [3, None, "normalize", np.mean, [], torch.ones(2), object])
@@ -205,7 +221,7 @@ def test_the_closing_table_counts_every_state_once():
     table = closing_table([*rows, ("01_b", "u", "right")])
     lines = table.splitlines()
     assert lines[1].split() == ["01_b", "1", "0", "0"]
-    assert lines[3].split() == ["02_a", "1", "11", "2"]
+    assert lines[3].split() == ["02_a", "1", "11", "3"]
     assert "t12 (unreadable)" not in lines[3]
     assert "unreadable" in table
 

@@ -31,7 +31,8 @@ BAD = {
         State.TIMEOUT,
     ),
     "sys.exit": ("import sys\nsys.exit(0)", State.RAISED),
-    "exit": ("raise SystemExit", State.RAISED),
+    "SystemExit": ("raise SystemExit", State.RAISED),
+    "exit": ("exit()", State.RAISED),
     "keyboard interrupt": ("raise KeyboardInterrupt", State.RAISED),
     "os._exit": ("import os\nos._exit(0)", State.CRASHED),
     "abort": ("import os\nos.abort()", State.CRASHED),
@@ -47,7 +48,7 @@ BAD = {
     ),
     "enormous answer": ("import numpy as np\nreturn np.zeros((2000, 2000))", State.OUTPUT),
     "enormous list": ("return [0.0] * 10_000_000", State.OUTPUT),
-    "enormous string": ("return 'x' * 100_000_000", State.WRONG),
+    "enormous string": ("return 'x' * 10_000_000", State.WRONG),
     "fork bomb": ("import os\nwhile True: os.fork()", State.RAISED),
     "subprocess": ("import subprocess\nsubprocess.run(['true'])", State.RAISED),
     "shell": ("import os\nos.system('true')", State.RAISED),
@@ -107,6 +108,13 @@ def test_bad_submission_is_answered_on_that_exercise_alone(name, write_notebook,
     assert bad.state is state, bad.as_text()
     assert good.state is State.RIGHT
     assert len(bad.as_text()) < 3000
+
+
+@linux
+@pytest.mark.parametrize("name", ["sys.exit", "SystemExit", "exit", "os._exit"])
+def test_ending_python_is_called_that(name, write_notebook, sandbox):
+    verdict = grade(write_notebook, sandbox, body(BAD[name][0]))
+    assert verdict.headline.startswith("Your function ended Python")
 
 
 @linux

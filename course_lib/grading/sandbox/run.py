@@ -111,5 +111,5 @@ def last_own_frame(error: BaseException, function):
 
 
 def short_name(filename: str) -> str:
-    """Return 'cell 7' as it is, and 'your cell' for the odd names that kernels invent."""
-    return filename if filename.startswith("cell ") else "your cell"
+    """Return 'code cell 7' for 'cell 7', and 'your cell' for the odd names that kernels invent."""
+    return f"code {filename}" if filename.startswith("cell ") else "your cell"

@@ -4,7 +4,7 @@ import numpy as np
 
 from ...spec import Mistake, Probe, Spec
 from ..rollouts import SCENES, draw_rollout
-from .residuals import EXERCISE, end_of_episode
+from .residuals import EXERCISE, end_of_episode, uses_the_example
 
 
 def probes(generator):
@@ -42,22 +42,27 @@ def variant(
     value_discount="gamma",
     direction="backward",
     one_step=False,
+    choose="first flag",
 ):
     """Return the targets by recursion, with options that commit mistakes.
 
     ``at_terminated`` and ``at_truncated`` say what follows there: ``nothing``, the ``value``, the
-    next row's ``return``, or ``both``. ``value last`` means that a truncation wins where both
-    flags are set.
+    next row's ``return``, or ``both``. ``value last`` means that a truncation, or the last row,
+    wins where the step terminated as well. The ``forward`` directions differ in what the loop
+    carries: ``from V`` starts with the last value and knows no last row, ``reading ahead`` finds
+    rows that are not filled yet.
     """
     answer = np.zeros(rewards.shape)
     outer, inner = {"future": (1, gamma), "nothing": (1, 1), "everything": (gamma, 1)}[discount]
     value_factor = {"gamma": inner, "none": 1.0}[value_discount]
     steps = list(range(len(rewards)))
-    following = np.zeros_like(rewards[0])
-    for t in steps if direction == "forward" else reversed(steps):
+    from_value = direction == "forward, from V"
+    following = next_values[-1] if from_value else np.zeros_like(rewards[0])
+    for t in reversed(steps) if direction == "backward" else steps:
         value = value_factor * next_values[t]
-        goes_on = inner * following
-        if one_step or (t == len(rewards) - 1 and in_last_row == "value"):
+        goes_on = inner * following * (direction != "forward, reading ahead")
+        is_last = t == len(rewards) - 1 and not from_value
+        if one_step or (is_last and in_last_row != "nothing"):
             goes_on = value
         choices = {
             "nothing": 0.0,
@@ -70,9 +75,24 @@ def variant(
         if at_truncated == "value last":
             first, second = second, first
         rest = np.where(first[0], first[1], np.where(second[0], second[1], goes_on))
+        if choose == "sum":
+            rest = truncated[t] * value + (1.0 - terminated[t] - truncated[t]) * goes_on
+        if is_last and in_last_row == "value last":
+            rest = value
         following = outer * (rewards[t] + rest)
         answer[t] = following
     return answer
+
+
+def cumulative_sum(rewards, next_values, terminated, truncated, gamma):
+    """Return the plain sum of the rewards to the end of the rollout."""
+    return rewards[::-1].cumsum(axis=0)[::-1]
+
+
+def rewards_alone(rewards, next_values, terminated, truncated, gamma):
+    """Return the discounted sum of the rewards to the end of the rollout."""
+    distance = np.arange(len(rewards)) - np.arange(len(rewards))[:, None]
+    return np.triu(gamma ** np.maximum(distance, 0)) @ rewards
 
 
 MISTAKES = (
@@ -114,6 +134,57 @@ MISTAKES = (
         {"at_truncated": "value last"},
     ),
     Mistake(
+        "last_row_always_bootstraps",
+        "In the last row you add V of the reached state for every environment, also where the "
+        "episode terminated just there. Which question comes before the one for the last row?",
+        {"in_last_row": "value last"},
+    ),
+    Mistake(
+        "cut_asked_first",
+        "You ask for a truncation or the last row before you ask for a termination. A step can be "
+        "both, and then you bootstrap from a terminal state. The task says in which order the "
+        "cases are read.",
+        {"at_truncated": "value last", "in_last_row": "value last"},
+    ),
+    Mistake(
+        "terminated_ignored",
+        "The flag `terminated` has no effect in your answer: a termination is treated like any "
+        "other step. Look at its row: the target there is the reward alone.",
+        {"at_terminated": "return", "at_truncated": "value last"},
+    ),
+    Mistake(
+        "flags_ignored",
+        "Neither flag has an effect in your answer: every sum runs to the last row of the "
+        "rollout, across the ends of episodes. Look at the row of an end. What may follow there?",
+        {"at_terminated": "return", "at_truncated": "return"},
+    ),
+    Mistake(
+        "flags_subtracted",
+        "You subtract both flags from 1. Where both are set that gives -1, and the return of the "
+        "next row is subtracted. Only the rollout with both flags at one step shows it. Which "
+        "case of the definition holds there?",
+        {"choose": "sum"},
+    ),
+    Mistake(
+        "values_ignored",
+        "The values `next_values` have no effect in your answer: you add rewards only. Where the "
+        "clock or the last row cuts an episode, something must stand in for the rest.",
+        {"at_truncated": "nothing", "in_last_row": "nothing"},
+    ),
+    Mistake(
+        "rewards_alone",
+        "Your answer is the discounted sum of all rewards below, to the end of the rollout. It "
+        "looks neither at the flags nor at `next_values`. Begin with the row of a termination.",
+        function=rewards_alone,
+    ),
+    Mistake(
+        "cumulative_sum",
+        "Your answer is the plain sum of the rewards from each row to the end of the rollout. It "
+        "has no gamma, it crosses the ends of episodes, and nothing stands in for what was cut "
+        "off. Begin with gamma: a cumulative sum has no place for it.",
+        function=cumulative_sum,
+    ),
+    Mistake(
         "last_row_without_bootstrap",
         "The last row lacks V of the state it reached, and the rows above inherit the error. The "
         "end of the rollout cuts an episode just as a time limit does.",
@@ -149,6 +220,19 @@ MISTAKES = (
         "them. A return counts what comes after the step.",
         {"direction": "forward"},
     ),
+    Mistake(
+        "forward_loop",
+        "Your loop runs from the first row to the last, so each row receives what came before it. "
+        "The recursion needs the return of the row below: which row can be filled first?",
+        {"direction": "forward, from V"},
+    ),
+    Mistake(
+        "reads_ahead",
+        "Where an episode goes on, your target is the reward alone. If your loop does add the "
+        "return of the next row, that row is still empty: in which order are the rows filled?",
+        {"direction": "forward, reading ahead"},
+    ),
+    uses_the_example("gamma"),
 )
 
 PARAMETERS = ("rewards", "next_values", "terminated", "truncated", "gamma")

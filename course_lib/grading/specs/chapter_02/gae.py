@@ -4,7 +4,7 @@ import numpy as np
 
 from ...spec import Mistake, Probe, Spec
 from ..rollouts import SCENES, draw_rollout
-from .residuals import EXERCISE, end_of_episode, residuals
+from .residuals import EXERCISE, end_of_episode, residuals, uses_the_example
 
 
 def probes(generator):
@@ -47,15 +47,20 @@ def variant(
     output="advantages",
     **flags,
 ):
-    """Return the advantages by recursion, with options that commit mistakes."""
+    """Return the advantages by recursion, with options that commit mistakes.
+
+    A ``forward`` loop cuts with the flag of the row before, as an eligibility trace does; with
+    ``forward, own flag`` only the order of the rows has changed.
+    """
     ended = terminated | truncated
     deltas = residuals(rewards, values, next_values, terminated, gamma, ended=ended, **flags)
-    stops = {
-        "ended": ended,
-        "never": np.zeros_like(ended),
-        "terminated": terminated,
-        "truncated": truncated,
-        "next flag": np.concatenate([ended[1:], np.zeros_like(ended[:1])]),
+    goes_on = {
+        "ended": ~ended,
+        "never": np.ones_like(ended),
+        "terminated": ~terminated,
+        "truncated": ~truncated,
+        "next flag": ~np.concatenate([ended[1:], np.zeros_like(ended[:1])]),
+        "both subtracted": 1.0 - terminated - truncated,
     }[cut]
     decay = {
         "gamma lambda": gamma * gae_lambda,
@@ -70,14 +75,16 @@ def variant(
     answer = np.zeros(rewards.shape)
     if last_row == "zero":
         steps.pop()
-    for t in steps if direction == "forward" else reversed(steps):
-        stop = stops[max(t - 1, 0)] if direction == "forward" else stops[t]
-        carry = deltas[t] + decay * ~stop * carry
+    for t in reversed(steps) if direction == "backward" else steps:
+        mask = goes_on[max(t - 1, 0)] if direction == "forward" else goes_on[t]
+        carry = deltas[t] + decay * mask * carry
         if end == "zero":
             carry = carry * ~ended[t]
         answer[t] = carry
     if scale == "1 - lambda":
         answer = answer * (1 - gae_lambda)
+    if output == "normalised":
+        return (answer - answer.mean()) / (answer.std() + 1e-8)
     return answer + values if output == "returns" else answer
 
 
@@ -108,6 +115,20 @@ MISTAKES = (
         "was the last of its episode, so row t is where nothing more is added. In yours the row "
         "before it lost its second term, and the row of the end took in the next episode.",
         {"cut": "next flag"},
+    ),
+    Mistake(
+        "flags_subtracted",
+        "You subtract both flags from 1. Where both are set that gives -1, and the trace is "
+        "subtracted instead of cut. Only the rollout with both flags at one step shows it. What "
+        "says that at least one of two flags is set?",
+        {"cut": "both subtracted"},
+    ),
+    Mistake(
+        "terminated_ignored",
+        "The flag `terminated` has no effect in your answer: you count V of the next state there, "
+        "and the trace runs on into the next episode. The row of a termination should hold its "
+        "own reward and its own V alone.",
+        {"cut": "truncated", "bootstrap": "always"},
     ),
     Mistake(
         "bootstrap_at_terminated",
@@ -170,6 +191,12 @@ MISTAKES = (
         {"direction": "forward"},
     ),
     Mistake(
+        "forward_loop",
+        "Your loop runs from the first row to the last, so each row receives what came before it. "
+        "The recursion needs the advantage of the row below: which row can be filled first?",
+        {"direction": "forward, own flag"},
+    ),
+    Mistake(
         "values_shifted",
         "You read V of the next state from the next row of `values`. Where an episode has just "
         "ended that row holds the first state of another one. Which argument holds V of the state "
@@ -213,6 +240,15 @@ MISTAKES = (
         "numbers are off by V of their own state.",
         {"output": "returns"},
     ),
+    Mistake(
+        "normalised_at_the_end",
+        "Your advantages are shifted and scaled: their mean is 0 and their deviation 1. That is "
+        "task 5, a step of its own. This function returns them in the units of the reward.",
+        {"output": "normalised"},
+    ),
+    uses_the_example("gamma"),
+    uses_the_example("gae_lambda"),
+    uses_the_example("gamma", "gae_lambda"),
 )
 
 PARAMETERS = (

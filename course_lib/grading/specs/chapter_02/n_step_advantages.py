@@ -4,7 +4,7 @@ import numpy as np
 
 from ...spec import Mistake, Probe, Spec
 from ..rollouts import SCENES, draw_rollout
-from .residuals import EXERCISE, end_of_episode, residuals
+from .residuals import EXERCISE, end_of_episode, residuals, uses_the_example
 
 STEPS = (2, 3, 2, 1, 3, 2, 4)
 
@@ -47,29 +47,36 @@ def variant(
     output="advantages",
     **flags,
 ):
-    """Return the advantages as sums of residuals, with options that commit mistakes."""
+    """Return the advantages as sums of residuals, with options that commit mistakes.
+
+    ``before the end`` drops the residual of an end from the rows above it, ``without the end`` from
+    its own row as well.
+    """
     ended = terminated | truncated
     deltas = residuals(rewards, values, next_values, terminated, gamma, ended=ended, **flags)
-    stops = {
-        "ended": ended,
-        "never": np.zeros_like(ended),
-        "terminated": terminated,
-        "truncated": truncated,
-        "before the end": ended,
-        "next flag": np.concatenate([ended[1:], np.zeros_like(ended[:1])]),
+    goes_on = {
+        "ended": ~ended,
+        "never": np.ones_like(ended),
+        "terminated": ~terminated,
+        "truncated": ~truncated,
+        "before the end": ~ended,
+        "without the end": ~ended,
+        "next flag": ~np.concatenate([ended[1:], np.zeros_like(ended[:1])]),
+        "both subtracted": 1.0 - terminated - truncated,
     }[cut]
+    left_out = {"before the end": 1, "without the end": 0}.get(cut, len(rewards))
     terms = {"n": n, "n+1": n + 1, "n-1": n - 1, "one": 1, "all": len(rewards)}[count]
     factor, power = {"gamma": (gamma, 0), "one": (1.0, 0), "gamma, late": (gamma, 1)}[weights]
     answer = np.zeros(rewards.shape)
     for t, i in np.ndindex(rewards.shape):
         if short == "zero" and t + n > len(rewards):
             continue
+        kept = 1.0
         for step in range(t, min(t + terms, len(rewards))):
-            if cut == "before the end" and step > t and stops[step, i]:
+            if step - t >= left_out and ended[step, i]:
                 break
-            answer[t, i] += factor ** (step - t + power) * deltas[step, i]
-            if stops[step, i]:
-                break
+            answer[t, i] += kept * factor ** (step - t + power) * deltas[step, i]
+            kept *= goes_on[step, i]
     return answer + values if output == "targets" else answer
 
 
@@ -98,6 +105,26 @@ MISTAKES = (
         "Your sum stops one step too early: the residual of the step that ends the episode still "
         "belongs to it. Look at the row just before an end: it has two terms.",
         {"cut": "before the end"},
+    ),
+    Mistake(
+        "end_left_out",
+        "Your sum stops before the step that ends an episode: the row of an end is 0 in your "
+        "answer. That step still belongs to its episode, and its residual is the last term. In "
+        "which order does your loop add and ask?",
+        {"cut": "without the end"},
+    ),
+    Mistake(
+        "flags_subtracted",
+        "You subtract both flags from 1. Where both are set that gives -1, and what follows is "
+        "subtracted instead of dropped. Only the rollout with both flags at one step shows it. "
+        "What says that at least one of two flags is set?",
+        {"cut": "both subtracted"},
+    ),
+    Mistake(
+        "terminated_ignored",
+        "The flag `terminated` has no effect in your answer: you count V of the next state there, "
+        "and your sum runs on into the next episode. A termination is an end in both respects.",
+        {"cut": "truncated", "bootstrap": "always"},
     ),
     Mistake(
         "cut_by_next_flag",
@@ -166,6 +193,7 @@ MISTAKES = (
         "their own state.",
         {"output": "targets"},
     ),
+    uses_the_example("gamma"),
 )
 
 PARAMETERS = ("rewards", "values", "next_values", "terminated", "truncated", "gamma", "n")

@@ -20,6 +20,7 @@ def probes(generator):
         Probe("three steps of two environments, default epsilon", (numbers(3, 2),)),
         Probe("all numbers are equal to 3, default epsilon", (np.full((4, 2), 3.0),)),
         Probe("epsilon = 0.5", (numbers(3, 4), 0.5)),
+        Probe("epsilon = 8, larger than the standard deviation", (numbers(2, 3), 8.0)),
         Probe("one number, epsilon = 0.25", (np.array([[1.5]]), 0.25)),
         Probe("a batch without the time axis, default epsilon", (numbers(7),)),
     ]
@@ -113,6 +114,12 @@ MISTAKES = (
         {"use_epsilon": False},
     ),
     Mistake(
+        "epsilon_ignored",
+        "Changing epsilon changes nothing in your answer: a small number of your own stands in "
+        "its place. Whoever calls the function chooses epsilon. Where does the argument appear?",
+        arguments={"epsilon": 1e-8},
+    ),
+    Mistake(
         "epsilon_under_the_root",
         "Your epsilon is added to the variance, before the square root. The formula adds it to "
         "the standard deviation. The probe with a large epsilon shows the difference.",
@@ -133,7 +140,7 @@ MISTAKES = (
     Mistake(
         "epsilon_as_floor",
         "You use epsilon as a lower bound of the standard deviation. The formula adds it. Both "
-        "avoid a division by zero, but the probe with a large epsilon tells them apart.",
+        "avoid a division by zero, but the probes with a large epsilon tell them apart.",
         {"spread": "larger"},
     ),
 )

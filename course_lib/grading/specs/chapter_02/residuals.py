@@ -2,7 +2,21 @@
 
 import numpy as np
 
+from ...spec import Mistake
+
 EXERCISE = "02_advantage_estimation"
+EXAMPLE = {"gamma": 0.5, "gae_lambda": 0.8}  # variables of the notebook
+
+
+def uses_the_example(*names) -> Mistake:
+    """Return the mistake of reading these variables of the notebook in place of the arguments."""
+    listed = " and ".join(f"{name} = {EXAMPLE[name]}" for name in names)
+    return Mistake(
+        "_".join(["example", *names]),
+        f"Your answers match {listed} of the worked example, whatever the call passes. Do you use "
+        "the argument? Compare the names in the first line of your function with those below it.",
+        arguments={name: EXAMPLE[name] for name in names},
+    )
 
 
 def residuals(

@@ -4,7 +4,7 @@ import numpy as np
 
 from ...spec import Mistake, Probe, Spec
 from ..rollouts import SCENES, draw_rollout
-from .residuals import EXERCISE, residuals
+from .residuals import EXERCISE, residuals, uses_the_example
 
 
 def probes(generator):
@@ -112,6 +112,7 @@ MISTAKES = (
         "next state alone: the last reward and the critic's last prediction still count.",
         {"output": "zero at end"},
     ),
+    uses_the_example("gamma"),
 )
 
 SPEC = Spec(
