@@ -1,7 +1,12 @@
 """Settings that work, by algorithm and environment, each with its source."""
 
+from .a2c import A2CSettings
 from .agent import Settings
+from .npg import NPGSettings
 from .ppo import PPOSettings
+from .ppo_penalty import PPOPenaltySettings
+from .reinforce import ReinforceSettings
+from .trpo import TRPOSettings
 
 #: (algorithm, environment id) -> settings.
 PRESETS: dict[tuple[str, str], Settings] = {
@@ -16,6 +21,84 @@ PRESETS: dict[tuple[str, str], Settings] = {
         learning_rate=3e-3,
         epochs=10,
         minibatch_size=512,
+    ),
+    ("ppo", "CartPoleSwingUp-v0"): PPOSettings(
+        n_envs=32,
+        horizon=256,
+        gamma=0.995,
+        gae_lambda=0.95,
+        learning_rate=3e-3,
+        epochs=10,
+        minibatch_size=2048,
+    ),
+    ("ppo", "LunarLanderContinuous-v3"): PPOSettings(
+        n_envs=16,
+        horizon=512,
+        gamma=0.999,
+        gae_lambda=0.98,
+        learning_rate=1e-3,
+        epochs=10,
+        minibatch_size=1024,
+        entropy_coef=0.001,
+        normalize_observations=True,
+        reward_factor=0.1,
+    ),
+    ("trpo", "CartPole-v1"): TRPOSettings(
+        n_envs=32,
+        horizon=64,
+        gamma=0.98,
+        gae_lambda=0.8,
+        learning_rate=3e-3,
+        max_kl=0.02,
+        critic_epochs=5,
+        minibatch_size=512,
+    ),
+    ("trpo", "CartPoleSwingUp-v0"): TRPOSettings(
+        n_envs=32,
+        horizon=256,
+        gamma=0.995,
+        gae_lambda=0.95,
+        learning_rate=3e-3,
+        max_kl=0.03,
+        damping=0.01,
+        critic_epochs=10,
+        minibatch_size=2048,
+    ),
+    ("trpo", "LunarLanderContinuous-v3"): TRPOSettings(
+        n_envs=16,
+        horizon=512,
+        gamma=0.999,
+        gae_lambda=0.98,
+        learning_rate=1e-3,
+        max_kl=0.02,
+        damping=0.01,
+        critic_epochs=10,
+        minibatch_size=1024,
+        normalize_observations=True,
+        reward_factor=0.1,
+    ),
+    ("a2c", "CartPole-v1"): A2CSettings(
+        n_envs=32,
+        horizon=16,
+        gamma=0.98,
+        gae_lambda=0.8,
+        learning_rate=3e-3,
+    ),
+    ("a2c", "CartPoleSwingUp-v0"): A2CSettings(
+        n_envs=64,
+        horizon=32,
+        gamma=0.995,
+        gae_lambda=0.95,
+        learning_rate=2e-3,
+    ),
+    ("a2c", "LunarLanderContinuous-v3"): A2CSettings(
+        n_envs=16,
+        horizon=64,
+        gamma=0.999,
+        gae_lambda=0.98,
+        learning_rate=1e-3,
+        normalize_observations=True,
+        reward_factor=0.1,
     ),
 }
 
