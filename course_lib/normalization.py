@@ -72,11 +72,16 @@ class RunningMeanVariance:
 
     def get_state(self) -> dict[str, Any]:
         """What `set_state` needs to go on from here."""
-        return {"count": self.count, "mean": self.mean, "squares": self.squares}
+        return {
+            "count": self.count,
+            "mean": np.array(self.mean),
+            "squares": np.array(self.squares),
+        }
 
     def set_state(self, saved: dict[str, Any]) -> None:
         """Go back to what `get_state` returned."""
-        self.count, self.mean, self.squares = saved["count"], saved["mean"], saved["squares"]
+        self.count = saved["count"]
+        self.mean, self.squares = np.array(saved["mean"]), np.array(saved["squares"])
 
 
 class ObservationNormalizer:
@@ -173,7 +178,7 @@ class RewardScaler:
 
     def get_state(self) -> dict[str, Any]:
         """What `set_state` needs to go on from here."""
-        return {"running": self.running, "statistics": self.statistics.get_state()}
+        return {"running": self.running.copy(), "statistics": self.statistics.get_state()}
 
     def set_state(self, saved: dict[str, Any]) -> None:
         """Go back to what `get_state` returned."""
