@@ -27,6 +27,7 @@ PRESETS: dict[tuple[str, str], Settings] = {
         horizon=256,
         gamma=0.995,
         gae_lambda=0.95,
+        initial_log_std=0.5,
         learning_rate=3e-3,
         epochs=10,
         minibatch_size=2048,
@@ -58,6 +59,7 @@ PRESETS: dict[tuple[str, str], Settings] = {
         horizon=256,
         gamma=0.995,
         gae_lambda=0.95,
+        initial_log_std=0.5,
         learning_rate=3e-3,
         max_kl=0.03,
         damping=0.01,
@@ -89,6 +91,7 @@ PRESETS: dict[tuple[str, str], Settings] = {
         horizon=32,
         gamma=0.995,
         gae_lambda=0.95,
+        initial_log_std=0.5,
         learning_rate=2e-3,
     ),
     ("a2c", "LunarLanderContinuous-v3"): A2CSettings(

@@ -95,9 +95,11 @@ def make_envs(
     if num_envs < 1:
         raise ValueError(f"num_envs must be at least 1, not {num_envs}")
     mode = AutoresetMode(autoreset_mode)
-    available = {"numpy": env_id in BATCHED, "envpool": False, "gymnasium": True}
-    if backend == "envpool" or (backend == "auto" and not available["numpy"]):
-        available["envpool"] = envpool_has(env_id)  # importing EnvPool takes a moment
+    available = {
+        "numpy": env_id in BATCHED,
+        "envpool": envpool_has(env_id),
+        "gymnasium": True,
+    }
     if backend == "auto":
         backend = next(name for name, there in available.items() if there)
     if not available.get(backend):
