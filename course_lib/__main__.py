@@ -13,7 +13,6 @@ from .agent import Settings
 from .algorithms import ALGORITHMS
 from .evaluation import evaluate
 from .presets import PRESETS
-from .rollout import EnvironmentFailedError
 from .train import History, resume, train
 
 DEFAULT_STEPS = {"CartPole-v1": 100_000, "CartPoleSwingUp-v0": 500_000}

@@ -77,9 +77,7 @@ def update(
     require_finite(policy_gradient=gradient)
 
     fisher = network_fisher_operator(agent.policy, batch.observations, settings.damping)
-    solution = conjugate_gradient(
-        fisher, gradient, settings.cg_iterations, settings.cg_tolerance
-    )
+    solution = conjugate_gradient(fisher, gradient, settings.cg_iterations, settings.cg_tolerance)
     x = solution.x
     curvature = (x @ (gradient - solution.residual) - settings.damping * x @ x).item()
     if settings.step_size is not None:

@@ -146,11 +146,10 @@ def update(
 
     ratio = importance_ratio(new.log_prob(batch.actions), old_log_probs)
     mean_policy_loss, mean_value_loss, mean_grad_norm = torch.stack(losses).mean(0).tolist()
-    return {
+    return policy_change(old, new, batch.actions) | {
         "policy_loss": mean_policy_loss,
         "value_loss": mean_value_loss,
         "grad_norm": mean_grad_norm,
-        **policy_change(old, new, batch.actions),
         "clip_fraction": ((ratio - 1.0).abs() > settings.clip_range).float().mean().item(),
         "epochs": float(epochs_done),
     }

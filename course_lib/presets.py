@@ -2,10 +2,7 @@
 
 from .a2c import A2CSettings
 from .agent import Settings
-from .npg import NPGSettings
 from .ppo import PPOSettings
-from .ppo_penalty import PPOPenaltySettings
-from .reinforce import ReinforceSettings
 from .trpo import TRPOSettings
 
 #: (algorithm, environment id) -> settings.

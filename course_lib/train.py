@@ -240,7 +240,7 @@ def _advance_to_the_end(
             run.advance()
         except (FloatingPointError, EnvironmentFailedError, ValueError) as error:
             step = run.step + run.rollout_steps * (run.updates_done == i)
-            kept = "" if checkpoint_dir is None else f" (the last checkpoint is in {checkpoint_dir})"
+            kept = f" (the last checkpoint is in {checkpoint_dir})" if checkpoint_dir else ""
             raise type(error)(f"training stopped by step {step}: {error}{kept}") from error
         run.seconds = time.perf_counter() - started
         run.rows[-1]["seconds"] = run.seconds

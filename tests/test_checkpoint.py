@@ -33,7 +33,7 @@ EVERYTHING_ON = dict(
 STEPS = 48 * 7
 
 
-class Interrupted(Exception):
+class InterruptedRunError(Exception):
     """Stands for anything that ends a run between two updates."""
 
 
@@ -53,13 +53,13 @@ def fingerprint(history):
 def interrupt_at(limit):
     def callback(step, agent):
         if step >= limit:
-            raise Interrupted
+            raise InterruptedRunError
 
     return callback
 
 
 def interrupted_and_resumed(env_id, settings, directory, steps=STEPS, at=200, every=2):
-    with pytest.raises(Interrupted):
+    with pytest.raises(InterruptedRunError):
         train(
             env_id,
             settings,

@@ -20,7 +20,8 @@ def run(*arguments):
 
 
 def test_a_process_trains_and_leaves_history_and_checkpoint(tmp_path):
-    command = "train --algo trpo --env CartPoleSwingUp-v0 --seed 3 --steps 300".split()
+    command = ["train", "--algo", "trpo", "--env", "CartPoleSwingUp-v0", "--seed", "3"]
+    command += ["--steps", "300"]
     done = subprocess.run(
         [sys.executable, "-m", "course_lib", *command, *SMALL, "--out", str(tmp_path / "a")],
         capture_output=True,

@@ -77,7 +77,7 @@ def test_advantages_that_are_not_finite_are_an_error_and_change_nothing(name):
     before = weights(agent)
     bad = batch.advantages.clone()
     bad[3] = float("nan")
-    with pytest.raises(FloatingPointError, match="loss|advantages"):
+    with pytest.raises(FloatingPointError, match=r"loss|advantages"):
         update(name, agent, replace(batch, advantages=bad), settings)
     torch.testing.assert_close(weights(agent), before, rtol=0, atol=0)
 
@@ -352,9 +352,7 @@ def test_relu_networks_agree_between_torch_and_numpy():
     x = batch.observations
     expected = net.layers[1](torch.nn.functional.relu(net.layers[0](x)))
     torch.testing.assert_close(net(x), expected)
-    np.testing.assert_allclose(
-        net.numpy_forward()(x.numpy()), expected.detach().numpy(), atol=1e-6
-    )
+    np.testing.assert_allclose(net.numpy_forward()(x.numpy()), expected.detach().numpy(), atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-
 #: Environments whose EnvPool version was compared with Gymnasium's and found to agree.
 POOLED = ("LunarLanderContinuous-v3", "LunarLander-v3")
 
