@@ -114,8 +114,8 @@ def update(
     if settings.normalize_advantages:
         advantages = torch.from_numpy(normalize(advantages.numpy()))
 
-    losses = []
-    for epochs_done in range(1, settings.epochs + 1):
+    losses, kls = [], []  # per gradient step, per epoch
+    for _ in range(settings.epochs):
         permutation = torch.from_numpy(rng.permutation(len(advantages)))
         for index in permutation.split(settings.minibatch_size):
             observations = batch.observations[index]
@@ -140,8 +140,8 @@ def update(
 
         with torch.no_grad():
             new = agent.policy(batch.observations)
-            kl = kl_divergence(old, new).item()
-        if settings.max_kl is not None and kl > settings.max_kl:
+            kls.append(kl_divergence(old, new).item())
+        if settings.max_kl is not None and kls[-1] > settings.max_kl:
             break
 
     ratio = importance_ratio(new.log_prob(batch.actions), old_log_probs)
@@ -151,5 +151,5 @@ def update(
         "value_loss": mean_value_loss,
         "grad_norm": mean_grad_norm,
         "clip_fraction": ((ratio - 1.0).abs() > settings.clip_range).float().mean().item(),
-        "epochs": float(epochs_done),
+        "epochs": float(len(kls)),
     }
