@@ -9,10 +9,10 @@ from pathlib import Path
 
 import gymnasium as gym
 
-from .agent import Settings
 from .algorithms import ALGORITHMS
 from .evaluation import evaluate
 from .presets import PRESETS
+from .settings import Settings
 from .train import History, resume, train
 
 DEFAULT_STEPS = {"CartPole-v1": 100_000, "CartPoleSwingUp-v0": 500_000}

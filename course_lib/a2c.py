@@ -6,8 +6,9 @@ import numpy as np
 import torch
 
 from .advantages import normalize
-from .agent import Agent, Batch, Settings, require_finite
+from .agent import Agent, Batch, require_finite
 from .reinforce import policy_gradient_loss
+from .settings import Settings
 from .updates import gradient_step, policy_change, value_loss
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import a2c, npg, ppo, ppo_penalty, reinforce, trpo
-from .agent import Settings
+from .settings import Settings
 
 #: Name -> (type of its settings, its update).
 ALGORITHMS: dict[str, tuple[type[Settings], Callable[..., dict[str, float]]]] = {

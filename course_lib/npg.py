@@ -8,12 +8,13 @@ import torch
 from torch.autograd import grad
 
 from .advantages import normalize
-from .agent import Agent, Batch, Settings, require_finite
+from .agent import Agent, Batch, require_finite
 from .conjugate_gradient import conjugate_gradient
 from .natural import natural_step
 from .network_fisher import network_fisher_operator
 from .parameters import assign, flatten
 from .reinforce import policy_gradient_loss
+from .settings import Settings
 from .updates import fit_critic, policy_change
 
 

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from .advantages import normalize
-from .agent import Agent, Batch, Settings, require_finite
+from .agent import Agent, Batch, require_finite
+from .settings import Settings
 from .surrogate import importance_ratio, kl_divergence
 from .updates import gradient_step, policy_change, value_loss
 

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from .advantages import normalize
-from .agent import Agent, Batch, Settings, require_finite
+from .agent import Agent, Batch, require_finite
 from .distributions import Distribution
+from .settings import Settings
 from .surrogate import kl_divergence, surrogate
 from .updates import gradient_step, policy_change, value_loss
 

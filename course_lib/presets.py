@@ -1,8 +1,8 @@
 """Settings that work, by algorithm and environment, each with its source."""
 
 from .a2c import A2CSettings
-from .agent import Settings
 from .ppo import PPOSettings
+from .settings import Settings
 from .trpo import TRPOSettings
 
 #: (algorithm, environment id) -> settings.

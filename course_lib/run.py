@@ -8,11 +8,12 @@ import numpy as np
 import torch
 
 from . import __version__
-from .agent import Agent, Settings, make_agent, make_batch
+from .agent import Agent, make_agent, make_batch
 from .algorithms import ALGORITHMS, algorithm_of, settings_from
 from .envs import make_envs
 from .normalization import RewardScaler
 from .rollout import Collector
+from .settings import Settings
 
 
 class Run:

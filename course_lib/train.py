@@ -12,12 +12,13 @@ import pandas as pd
 import torch
 from tqdm.auto import tqdm
 
-from .agent import Agent, Settings, make_agent
+from .agent import Agent, make_agent
 from .algorithms import algorithm_of, settings_from
 from .checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
 from .envs import BATCHED, make_envs
 from .rollout import EnvironmentFailedError
 from .run import Run, set_agent_state
+from .settings import Settings
 
 #: Columns of `History.updates`, one row per update, and what they mean. Each algorithm reports
 #: those that it has.
