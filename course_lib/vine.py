@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .envs import BatchedEnv
-from .policies import Policy
+from .policies import CategoricalPolicy, Policy
+from .trpo import PolicyStep, trpo_policy_step
 
 
 class CommonRandomNumbers:
@@ -227,6 +228,47 @@ def self_normalised_surrogate(
     _check(log_probs=log_probs, q_values=q_values)
     weights = torch.softmax(log_probs - proposal_log_probs, dim=-1)
     return (weights * q_values).sum(-1)
+
+
+def vine_policy_step(
+    policy: CategoricalPolicy, rollout_set: RolloutSet, **settings: Any
+) -> PolicyStep:
+    """One TRPO step on a rollout set in which every action was tried in every state.
+
+    ``sum_k pi(a_k|s) Q_k`` is the mean over k of the ratio pi / pi_old times ``K pi_old(a_k|s)
+    Q_k``. So these products are the "advantages" of a single-path step, with one sample for each
+    pair of state and action. Centring Q by its mean under the old policy changes no gradient.
+
+    Parameters
+    ----------
+    policy : CategoricalPolicy
+        Moved in place.
+    rollout_set : RolloutSet
+        With ``actions`` 0 to K - 1 in every state.
+    **settings
+        See `trpo.trpo_policy_step`.
+
+    Returns
+    -------
+    PolicyStep
+
+    Raises
+    ------
+    ValueError
+        If not every action was tried exactly once in every state.
+    """
+    actions = torch.from_numpy(rollout_set.actions)
+    observations = torch.from_numpy(rollout_set.observations)
+    with torch.no_grad():
+        probabilities = policy(observations).log_probs.exp()
+    S, K = probabilities.shape
+    if actions.shape != (S, K) or not (actions.sort(dim=1).values == torch.arange(K)).all():
+        raise ValueError(f"needed: each of the actions 0 to {K - 1} once in each of {S} states")
+    q = torch.from_numpy(rollout_set.q_values).to(probabilities)
+    chosen = probabilities.gather(1, actions)
+    weights = K * chosen * (q - (chosen * q).sum(1, keepdim=True))
+    repeated = observations.repeat_interleave(K, dim=0)
+    return trpo_policy_step(policy, repeated, actions.reshape(-1), weights.reshape(-1), **settings)
 
 
 def _check(**tensors: Tensor) -> None:

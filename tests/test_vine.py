@@ -1,17 +1,22 @@
 """The vine: restored states, common random numbers, and both estimators of the surrogate."""
 
+from dataclasses import replace
+
 import gymnasium as gym
 import numpy as np
 import pytest
 import torch
 
 from course_lib.envs import BatchedCartPole, BatchedEnv, BatchedSwingUp
+from course_lib.parameters import flatten
 from course_lib.policies import CategoricalPolicy, GaussianPolicy
 from course_lib.vine import (
     CommonRandomNumbers,
+    RolloutSet,
     branch,
     finite_action_surrogate,
     self_normalised_surrogate,
+    vine_policy_step,
     visited_states,
 )
 
@@ -172,7 +177,7 @@ def test_self_normalised_bias_falls_as_one_over_k():
     rng = np.random.default_rng(0)
     biases = []
     for K in (2, 8, 32):
-        actions = rng.integers(2, size=(200_000, K))
+        actions = rng.integers(2, size=(50_000, K))
         log_new = torch.tensor([0.2, 0.8], dtype=torch.float64).log()[torch.from_numpy(actions)]
         log_old = torch.full_like(log_new, np.log(0.5))
         q = torch.from_numpy(actions.astype(np.float64))
@@ -180,6 +185,28 @@ def test_self_normalised_bias_falls_as_one_over_k():
     assert biases[0] < -0.1  # K = 2 is far off
     assert abs(biases[1]) < 0.35 * abs(biases[0])
     assert abs(biases[2]) < 0.35 * abs(biases[1])
+
+
+def test_policy_step_climbs_the_finite_action_surrogate():
+    generator = torch.Generator().manual_seed(1)
+    policy = CategoricalPolicy(1, 2, generator, hidden=(8,), output_scale=1.0)
+    sampled = walk_set([0, 1, 2, -1], repeats=5, seed=0, common=True)
+    observations, q = torch.from_numpy(sampled.observations), torch.from_numpy(sampled.q_values)
+
+    def objective():
+        return finite_action_surrogate(policy(observations).log_probs.exp(), q.float()).mean()
+
+    before = objective()
+    gradient = flatten(torch.autograd.grad(before, list(policy.parameters())))
+    step = vine_policy_step(policy, sampled, max_kl=0.01)
+    torch.testing.assert_close(step.gradient, gradient, rtol=1e-4, atol=1e-6)
+    assert step.search.accepted
+    assert step.search.kl <= 0.01
+    assert (objective() - before).item() == pytest.approx(step.search.improvement, rel=1e-3)
+    once = RolloutSet(*map(np.copy, (sampled.states, sampled.observations)), None, q.numpy(), 0)
+    twice = replace(once, actions=np.ones((20, 2), dtype=np.int64))
+    with pytest.raises(ValueError, match="each of the actions 0 to 1 once"):
+        vine_policy_step(policy, twice)
 
 
 def test_common_random_numbers_repeat_in_groups():
