@@ -123,7 +123,7 @@ def train(
     checkpoint_dir : path, optional
         Keep a checkpoint here, from which `resume` goes on as if nothing had happened.
     checkpoint_every : int, at least 1
-        Updates between checkpoints; there is always one after the last update.
+        Updates between checkpoints; a run that reaches its end has one there too.
     backend : str
         See `envs.make_envs`. EnvPool cannot be saved, so with a checkpoint_dir ``"auto"`` does
         without it.

@@ -11,6 +11,7 @@ from torch.autograd import grad
 from course_lib import a2c, npg, ppo, ppo_penalty, reinforce, trpo
 from course_lib.agent import Batch, Settings, make_agent
 from course_lib.algorithms import ALGORITHMS
+from course_lib.network_fisher import network_fisher_operator
 from course_lib.parameters import flatten
 from course_lib.updates import fit_critic, gradient_step, policy_change, value_loss
 
@@ -153,6 +154,15 @@ def test_natural_gradient_step_is_the_dense_solve():
     expected = 0.05 * torch.linalg.solve(F + 0.3 * torch.eye(len(g)), g)
     update("npg", agent, batch, settings)
     torch.testing.assert_close(weights(agent.policy) - start, expected, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_fisher_products_of_both_activations_are_the_definitions(activation):
+    agent, batch = agent_and_batch(Settings(**SMALL, activation=activation), size=20)
+    F = dense_fisher(agent.policy, batch.observations)
+    v = torch.randn(len(F), generator=torch.Generator().manual_seed(0))
+    product = network_fisher_operator(agent.policy, batch.observations)(v)
+    torch.testing.assert_close(product, F @ v, rtol=1e-4, atol=1e-6)
 
 
 def test_natural_gradient_reaches_max_kl_in_the_quadratic_model():
