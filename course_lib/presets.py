@@ -28,6 +28,7 @@ PRESETS: dict[tuple[str, str], Settings] = {
         learning_rate=3e-3,
         epochs=10,
         minibatch_size=2048,
+        reward_factor=0.1,
     ),
     ("ppo", "LunarLanderContinuous-v3"): PPOSettings(
         n_envs=16,
@@ -59,10 +60,11 @@ PRESETS: dict[tuple[str, str], Settings] = {
         gae_lambda=0.95,
         initial_log_std=0.5,
         learning_rate=3e-3,
-        max_kl=0.03,
+        max_kl=0.02,
         damping=0.01,
         critic_epochs=10,
         minibatch_size=2048,
+        reward_factor=0.1,
     ),
     ("trpo", "LunarLanderContinuous-v3"): TRPOSettings(
         n_envs=16,
@@ -91,6 +93,7 @@ PRESETS: dict[tuple[str, str], Settings] = {
         gae_lambda=0.95,
         initial_log_std=0.5,
         learning_rate=2e-3,
+        reward_factor=0.1,
     ),
     ("a2c", "LunarLanderContinuous-v3"): A2CSettings(
         n_envs=16,
