@@ -42,7 +42,6 @@ class EpisodeRecorder(gym.Wrapper):
         if saved["start"]["seed"] is None:
             self.unwrapped.np_random.bit_generator.state = copy.deepcopy(saved["start"]["rng"])
         observation, _ = self.reset(seed=saved["start"]["seed"])
-        self.start = copy.deepcopy(saved["start"])
         for action in saved["actions"]:
             observation, *_ = self.step(action)
         return observation
