@@ -19,6 +19,11 @@ PRESETS: dict[tuple[str, str], Settings] = {
         epochs=10,
         minibatch_size=512,
     ),
+    # Two things decide whether swing-up falls for crashing at once, which pays more than hanging.
+    # A wide initial sigma: with log sigma -0.5, 2 of 3 seeds of PPO crashed or crawled for 600,000
+    # steps; with 0.5, 6 of 6 reached 333. And rewards times 0.1: returns of hundreds are beyond a
+    # fresh critic's reach, and until it has learned them an early end looks like a gain. Three
+    # seeds of TRPO were at 191, 163 and -25 after 150,000 steps without, 267, 144 and 158 with.
     ("ppo", "CartPoleSwingUp-v0"): PPOSettings(
         n_envs=32,
         horizon=256,
@@ -30,6 +35,8 @@ PRESETS: dict[tuple[str, str], Settings] = {
         minibatch_size=2048,
         reward_factor=0.1,
     ),
+    # Observations normalised and rewards times 0.1. Seed 0 reached an evaluation mean of 200 after
+    # 246,000 steps with PPO and 147,000 with TRPO.
     ("ppo", "LunarLanderContinuous-v3"): PPOSettings(
         n_envs=16,
         horizon=512,
@@ -42,6 +49,8 @@ PRESETS: dict[tuple[str, str], Settings] = {
         normalize_observations=True,
         reward_factor=0.1,
     ),
+    # Nothing anneals TRPO's policy step, so its size decides how steady the end is: with max_kl 0.05
+    # no seed of three held 475, with 0.01 and a longer lambda both of two did.
     ("trpo", "CartPole-v1"): TRPOSettings(
         n_envs=32,
         horizon=64,
@@ -79,12 +88,15 @@ PRESETS: dict[tuple[str, str], Settings] = {
         normalize_observations=True,
         reward_factor=0.1,
     ),
+    # A2C takes one gradient step per rollout, hence short rollouts. These three are lightly tuned:
+    # on CartPole one seed of two was at 500 after 100,000 steps, and the swing-up crashed in the one
+    # run that was made (with rewards at full scale).
     ("a2c", "CartPole-v1"): A2CSettings(
         n_envs=32,
-        horizon=16,
+        horizon=8,
         gamma=0.98,
         gae_lambda=0.8,
-        learning_rate=3e-3,
+        learning_rate=5e-3,
     ),
     ("a2c", "CartPoleSwingUp-v0"): A2CSettings(
         n_envs=64,
