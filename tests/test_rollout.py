@@ -186,5 +186,5 @@ def test_a_rollout_without_a_single_decision_is_refused():
         collector.collect(always_left, 1)
     empty = collector.collect(always_left, 1)
     assert not empty.valid.any()
-    with pytest.raises(ValueError, match="empty.*horizon"):
+    with pytest.raises(ValueError, match=r"empty.*horizon"):
         make_batch(empty, code_of, Settings())
