@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import gymnasium as gym
 import numpy as np
@@ -10,60 +10,50 @@ import torch
 from torch import Tensor, nn
 
 from .advantages import gae_scan
-from .policies import Policy, ValueNetwork, make_policy
+from .normalization import ObservationNormalizer
+from .policies import Actor, Policy, ValueNetwork, make_policy
 from .rollout import Rollout
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Settings that all algorithms share.
-
-    Attributes
-    ----------
-    n_envs, horizon : int
-        Environments N and steps T of one rollout.
-    gamma, gae_lambda : float in [0, 1]
-        Discount factor, and the weight of longer looks ahead (chapter 2).
-    hidden : tuple of int
-        Widths of the hidden layers, of the policy and of the critic.
-    learning_rate : float
-        Adam's step size.
-    anneal_learning_rate : bool
-        Let the step size fall linearly to 0 over the whole run.
-    """
-
-    n_envs: int = 8
-    horizon: int = 256
-    gamma: float = 0.99
-    gae_lambda: float = 0.95
-    hidden: tuple[int, ...] = (64, 64)
-    learning_rate: float = 3e-4
-    anneal_learning_rate: bool = True
-
-    def __post_init__(self) -> None:
-        self.require_positive("n_envs", "horizon", "learning_rate")
-        for name in ("gamma", "gae_lambda"):
-            if not 0.0 <= getattr(self, name) <= 1.0:
-                raise ValueError(f"{name} must lie in [0, 1], not {getattr(self, name)!r}")
-
-    def require_positive(self, *names: str) -> None:
-        """Raise a ValueError that names the first of these settings that is not positive."""
-        for name in names:
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, not {getattr(self, name)!r}")
+from .settings import Settings
 
 
 @dataclass
 class Agent:
-    """A policy, its critic, and the optimiser that changes both."""
+    """A policy, its critic, the optimiser, and what else survives from update to update.
+
+    Attributes
+    ----------
+    policy : Policy
+    value_network : ValueNetwork
+    optimizer : torch.optim.Optimizer
+        Adam; over both networks, or over the critic where the policy moves by another rule.
+    normalizer : ObservationNormalizer or None
+        What stands between the environment and both networks.
+    state : dict of float
+        What an algorithm remembers, such as PPO-penalty's beta.
+    """
 
     policy: Policy
     value_network: ValueNetwork
     optimizer: torch.optim.Optimizer
+    normalizer: ObservationNormalizer | None = None
+    state: dict[str, float] = field(default_factory=dict)
 
     def parameters(self) -> Iterator[nn.Parameter]:
         """All parameters, the policy's first."""
         return itertools.chain(self.policy.parameters(), self.value_network.parameters())
+
+    def sampler(self, rng: np.random.Generator) -> Actor:
+        """Like the policy's, but for raw observations: the statistics travel along, frozen."""
+        return self._for_raw_observations(self.policy.sampler(rng))
+
+    def greedy(self) -> Actor:
+        """Like the policy's, but for raw observations."""
+        return self._for_raw_observations(self.policy.greedy())
+
+    def _for_raw_observations(self, act: Actor) -> Actor:
+        if self.normalizer is None:
+            return act
+        return lambda observations: act(self.normalizer(observations))
 
 
 def make_agent(
@@ -77,12 +67,27 @@ def make_agent(
         If the spaces are not supported; see `make_policy`.
     """
     generator = torch.Generator().manual_seed(seed)
-    policy = make_policy(observation_space, action_space, generator, hidden=settings.hidden)
-    value_network = ValueNetwork(observation_space.shape[0], generator, settings.hidden)
+    network = dict(
+        hidden=settings.hidden, orthogonal=settings.orthogonal, activation=settings.activation
+    )
+    gaussian = dict(
+        initial_log_std=settings.initial_log_std, state_dependent_std=settings.state_dependent_std
+    )
+    if not isinstance(action_space, gym.spaces.Box):
+        gaussian = {}
+    policy = make_policy(observation_space, action_space, generator, **network, **gaussian)
+    value_network = ValueNetwork(observation_space.shape[0], generator, **network)
     parameters = [*policy.parameters(), *value_network.parameters()]
+    if not settings.adam_for_policy:
+        parameters = list(value_network.parameters())
     # epsilon as in the PPO paper's code; fused: one call updates all tensors.
     optimizer = torch.optim.Adam(parameters, lr=settings.learning_rate, eps=1e-5, fused=True)
-    return Agent(policy, value_network, optimizer)
+    normalizer = None
+    if settings.normalize_observations or settings.observation_clip is not None:
+        normalizer = ObservationNormalizer(
+            observation_space.shape[0], settings.normalize_observations, settings.observation_clip
+        )
+    return Agent(policy, value_network, optimizer, normalizer)
 
 
 @dataclass(frozen=True)
@@ -106,13 +111,28 @@ class Batch:
     value_targets: Tensor
     explained_variance: float
 
+    @property
+    def values(self) -> Tensor:
+        """The critic's values before the update, shape (B,), up to rounding."""
+        return self.value_targets - self.advantages
+
 
 def make_batch(rollout: Rollout, value_network: ValueNetwork, settings: Settings) -> Batch:
     """Advantages and value targets of a rollout, by the critic as it is *before* the update.
 
     A critic fitted first would have seen the very returns it is meant to be compared with, and
     would push the advantages towards zero (chapter 2).
+
+    Raises
+    ------
+    ValueError
+        If the rollout holds no valid step.
     """
+    if not rollout.valid.any():
+        raise ValueError(
+            f"the rollout is empty: all of its {rollout.valid.size} steps only reset environments; "
+            "a longer horizon leaves room for decisions"
+        )
     values, next_values = rollout.values(value_network)
     advantages = gae_scan(
         rollout.rewards,

@@ -59,6 +59,10 @@ class Categorical:
         centred = tangents - (probs * tangents).sum(-1, keepdim=True)
         return (probs * centred / len(probs),)
 
+    def __getitem__(self, index: Tensor) -> "Categorical":
+        """The distributions of some of the states."""
+        return Categorical(self.logits[index])
+
     def detach(self) -> "Categorical":
         """The same distribution, without a gradient."""
         return Categorical(self.logits.detach())
@@ -107,6 +111,11 @@ class DiagonalGaussian:
         B = len(self.mean)
         shared = self.log_std.dim() < self.mean.dim()
         return mean * ((-2.0 * self.log_std).exp() / B), log_std * (2.0 if shared else 2.0 / B)
+
+    def __getitem__(self, index: Tensor) -> "DiagonalGaussian":
+        """The distributions of some of the states."""
+        shared = self.log_std.dim() < self.mean.dim()
+        return DiagonalGaussian(self.mean[index], self.log_std if shared else self.log_std[index])
 
     def detach(self) -> "DiagonalGaussian":
         """The same distribution, without a gradient."""

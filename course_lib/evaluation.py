@@ -3,13 +3,14 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from .agent import Agent
 from .envs import make_envs
 from .policies import Policy
 from .rollout import Collector
 
 
 def evaluate(
-    policy: Policy,
+    policy: Policy | Agent,
     env_id: str,
     episodes: int = 20,
     seed: int = 0,
@@ -22,7 +23,8 @@ def evaluate(
 
     Parameters
     ----------
-    policy : Policy
+    policy : Policy or Agent
+        Give the agent if it normalises observations: its statistics are part of what it learned.
     env_id : str
     episodes : int, at least 1
         Number of episodes E.

@@ -1,4 +1,4 @@
-"""Fisher-vector products of tanh networks with D and D^T written out (chapter 6).
+"""Fisher-vector products of our networks with D and D^T written out (chapter 6).
 
 `fisher.fisher_operator` leaves both maps of F = D^T M D to autograd, for any network. For our own
 networks they fit on one screen: `push` is forward mode, `pull` is backpropagation. With no graph to
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .fisher import LinearOperator
 from .parameters import flatten, unflatten
-from .policies import MLP, Policy
+from .policies import ACTIVATIONS, MLP, Policy
 
 
 @torch.no_grad()
@@ -34,10 +34,12 @@ def linearize(
     pull : callable
         D^T: from a cotangent of the outputs to those of the weights and biases.
     """
+    activation, _ = ACTIVATIONS[net.activation]
     inputs, slopes = [x], []
     for layer in net.layers[:-1]:
-        inputs.append(torch.tanh(layer(inputs[-1])))
-        slopes.append(1.0 - inputs[-1].square())
+        out = activation(layer(inputs[-1]))
+        slopes.append(1.0 - out.square() if net.activation == "tanh" else (out > 0).to(out))
+        inputs.append(out)
     weights = [layer.weight.clone() for layer in net.layers]
     last = len(weights) - 1
 

@@ -1,4 +1,4 @@
-"""Policy and value networks: tanh multilayer perceptrons with orthogonal initialisation.
+"""Policy and value networks: multilayer perceptrons, by default tanh and orthogonal.
 
 A policy maps observations to an action distribution (see `distributions`). It acts in two ways.
 Training differentiates through the torch module. Rollouts only need actions, so `sampler` and
@@ -8,6 +8,7 @@ Training differentiates through the torch module. Rollouts only need actions, so
 import itertools
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -19,9 +20,15 @@ from .distributions import Categorical, DiagonalGaussian
 
 Actor = Callable[[NDArray], NDArray]
 
+#: An activation for torch and the same one for NumPy, by name.
+ACTIVATIONS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[NDArray], NDArray]]] = {
+    "tanh": (torch.tanh, np.tanh),
+    "relu": (torch.relu, lambda x: np.maximum(x, 0.0)),
+}
+
 
 class MLP(nn.Module):
-    """Linear layers with tanh between them.
+    """Linear layers with an activation between them.
 
     Parameters
     ----------
@@ -32,12 +39,25 @@ class MLP(nn.Module):
         starts a policy close to uniform; chapter 12 measures what that is worth.
     generator : torch.Generator
         Source of the initial weights.
+    orthogonal : bool
+        True: orthogonal weights with these gains, biases 0. False: torch's default for linear
+        layers, everything uniform within 1 / sqrt(inputs), whatever the layer.
+    activation : {"tanh", "relu"}
+        Between the layers.
     """
 
     def __init__(
-        self, sizes: Sequence[int], output_scale: float, generator: torch.Generator
+        self,
+        sizes: Sequence[int],
+        output_scale: float,
+        generator: torch.Generator,
+        orthogonal: bool = True,
+        activation: str = "tanh",
     ) -> None:
         super().__init__()
+        if activation not in ACTIVATIONS:
+            raise ValueError(f"activation must be one of {[*ACTIVATIONS]}, not {activation!r}")
+        self.activation = activation
         if len(sizes) < 2 or min(sizes) < 1:
             raise ValueError(f"sizes needs an input and an output width >= 1, not {sizes!r}")
         # skip_init: the default initialisation would draw from torch's global generator.
@@ -46,13 +66,19 @@ class MLP(nn.Module):
         )
         gains = [math.sqrt(2.0)] * (len(self.layers) - 1) + [output_scale]
         for layer, gain in zip(self.layers, gains, strict=True):
-            nn.init.orthogonal_(layer.weight, gain, generator=generator)
-            nn.init.zeros_(layer.bias)
+            if orthogonal:
+                nn.init.orthogonal_(layer.weight, gain, generator=generator)
+                nn.init.zeros_(layer.bias)
+            else:
+                bound = layer.in_features**-0.5
+                nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
+                nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., sizes[0]) to (..., sizes[-1])."""
+        activation, _ = ACTIVATIONS[self.activation]
         for layer in self.layers[:-1]:
-            x = torch.tanh(layer(x))
+            x = activation(layer(x))
         return self.layers[-1](x)
 
     def numpy_forward(self) -> Callable[[NDArray], NDArray]:
@@ -61,10 +87,11 @@ class MLP(nn.Module):
             (layer.weight.detach().numpy().T, layer.bias.detach().numpy()) for layer in self.layers
         ]
         *hidden, (last_weight, last_bias) = weights
+        _, activation = ACTIVATIONS[self.activation]
 
         def forward(x: NDArray) -> NDArray:
             for weight, bias in hidden:
-                x = np.tanh(x @ weight + bias)
+                x = activation(x @ weight + bias)
             return x @ last_weight + last_bias
 
         return forward
@@ -83,6 +110,8 @@ class CategoricalPolicy(nn.Module):
         Widths of the hidden layers.
     output_scale : float
         Gain of the last layer's initialisation.
+    **network
+        Passed on to `MLP`: ``orthogonal`` and ``activation``.
     """
 
     def __init__(
@@ -92,9 +121,11 @@ class CategoricalPolicy(nn.Module):
         generator: torch.Generator,
         hidden: Sequence[int] = (64, 64),
         output_scale: float = 0.01,
+        **network: Any,
     ) -> None:
         super().__init__()
-        self.net = MLP((observation_size, *hidden, n_actions), output_scale, generator)
+        sizes = (observation_size, *hidden, n_actions)
+        self.net = MLP(sizes, output_scale, generator, **network)
 
     def forward(self, observations: Tensor) -> Categorical:
         """Distribution of the action in each state; observations (B, observation_size)."""
@@ -138,6 +169,8 @@ class GaussianPolicy(nn.Module):
     state_dependent_std : bool
         If true, log sigma is a second head of the network; if false, one free parameter per
         action dimension.
+    **network
+        Passed on to `MLP`: ``orthogonal`` and ``activation``.
     """
 
     def __init__(
@@ -149,12 +182,13 @@ class GaussianPolicy(nn.Module):
         output_scale: float = 0.01,
         initial_log_std: float = -0.5,
         state_dependent_std: bool = False,
+        **network: Any,
     ) -> None:
         super().__init__()
         self.action_size = action_size
         self.state_dependent_std = state_dependent_std
         outputs = 2 * action_size if state_dependent_std else action_size
-        self.net = MLP((observation_size, *hidden, outputs), output_scale, generator)
+        self.net = MLP((observation_size, *hidden, outputs), output_scale, generator, **network)
         if state_dependent_std:
             nn.init.constant_(self.net.layers[-1].bias[action_size:], initial_log_std)
         else:
@@ -202,6 +236,8 @@ class ValueNetwork(nn.Module):
         Source of the initial weights.
     hidden : sequence of int
         Widths of the hidden layers.
+    **network
+        Passed on to `MLP`: ``orthogonal`` and ``activation``.
     """
 
     def __init__(
@@ -209,9 +245,10 @@ class ValueNetwork(nn.Module):
         observation_size: int,
         generator: torch.Generator,
         hidden: Sequence[int] = (64, 64),
+        **network: Any,
     ) -> None:
         super().__init__()
-        self.net = MLP((observation_size, *hidden, 1), output_scale=1.0, generator=generator)
+        self.net = MLP((observation_size, *hidden, 1), 1.0, generator, **network)
 
     def forward(self, observations: Tensor) -> Tensor:
         """Values, shape (B,) for observations (B, observation_size): no trailing axis."""

@@ -7,11 +7,13 @@ import torch
 from torch import Tensor
 
 from .advantages import normalize
-from .agent import Agent, Batch, Settings, require_finite
-from .surrogate import approx_kl, importance_ratio, kl_divergence
+from .agent import Agent, Batch, require_finite
+from .settings import Settings
+from .surrogate import importance_ratio, kl_divergence
+from .updates import gradient_step, policy_change, value_loss
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PPOSettings(Settings):
     """Settings of PPO-clip, beside those that all algorithms share.
 
@@ -25,8 +27,6 @@ class PPOSettings(Settings):
         epsilon: outside [1 - epsilon, 1 + epsilon] the ratio earns nothing more.
     entropy_coef, value_coef : float
         Weights of the entropy bonus and of the value loss.
-    max_grad_norm : float
-        Global gradient norm beyond which the gradient is scaled down.
     max_kl : float or None
         Stop the epochs once the exact mean KL(old || new) over the rollout exceeds this; tested
         after every epoch. None never stops.
@@ -39,13 +39,12 @@ class PPOSettings(Settings):
     clip_range: float = 0.2
     entropy_coef: float = 0.0
     value_coef: float = 0.5
-    max_grad_norm: float = 0.5
     max_kl: float | None = None
     normalize_advantages: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.require_positive("epochs", "minibatch_size", "clip_range", "max_grad_norm")
+        self.require_positive("epochs", "minibatch_size", "clip_range")
         if self.max_kl is not None:
             self.require_positive("max_kl")
 
@@ -112,12 +111,12 @@ def update(
     with torch.no_grad():
         old = agent.policy(batch.observations)
         old_log_probs = old.log_prob(batch.actions)
-    advantages = batch.advantages
+    advantages, old_values = batch.advantages, batch.values
     if settings.normalize_advantages:
         advantages = torch.from_numpy(normalize(advantages.numpy()))
 
-    losses = []
-    for epochs_done in range(1, settings.epochs + 1):
+    losses, kls = [], []  # per gradient step, per epoch
+    for _ in range(settings.epochs):
         permutation = torch.from_numpy(rng.permutation(len(advantages)))
         for index in permutation.split(settings.minibatch_size):
             observations = batch.observations[index]
@@ -128,34 +127,30 @@ def update(
                 advantages[index],
                 settings.clip_range,
             )
+            critic_loss = value_loss(
+                agent.value_network(observations),
+                batch.value_targets[index],
+                old_values[index],
+                settings.value_clip_range,
+            )
             entropy = new.entropy().mean()
-            values = agent.value_network(observations)
-            value_loss = 0.5 * (values - batch.value_targets[index]).square().mean()
-            loss = policy_loss + settings.value_coef * value_loss - settings.entropy_coef * entropy
-            agent.optimizer.zero_grad()
-            loss.backward()
-            grad_norm = torch.nn.utils.clip_grad_norm_(agent.parameters(), settings.max_grad_norm)
-            require_finite(policy_loss=policy_loss, value_loss=value_loss, gradient=grad_norm)
-            agent.optimizer.step()
-            losses.append(torch.stack((policy_loss, value_loss, grad_norm)).detach())
+            require_finite(policy_loss=policy_loss, value_loss=critic_loss)
+            loss = policy_loss + settings.value_coef * critic_loss - settings.entropy_coef * entropy
+            grad_norm = gradient_step(agent, loss, settings.max_grad_norm)
+            losses.append(torch.stack((policy_loss, critic_loss, grad_norm)).detach())
 
         with torch.no_grad():
             new = agent.policy(batch.observations)
-            kl = kl_divergence(old, new).item()
-        if settings.max_kl is not None and kl > settings.max_kl:
+            kls.append(kl_divergence(old, new).item())
+        if settings.max_kl is not None and kls[-1] > settings.max_kl:
             break
 
-    log_probs = new.log_prob(batch.actions)
-    ratio = importance_ratio(log_probs, old_log_probs)
-    policy_loss, value_loss, grad_norm = torch.stack(losses).mean(0).tolist()
-    return {
-        "policy_loss": policy_loss,
-        "value_loss": value_loss,
-        "grad_norm": grad_norm,
-        "kl": kl,
-        "approx_kl": approx_kl(log_probs, old_log_probs).item(),
-        "entropy": new.entropy().mean().item(),
+    ratio = importance_ratio(new.log_prob(batch.actions), old_log_probs)
+    mean_policy_loss, mean_value_loss, mean_grad_norm = torch.stack(losses).mean(0).tolist()
+    return policy_change(old, new, batch.actions) | {
+        "policy_loss": mean_policy_loss,
+        "value_loss": mean_value_loss,
+        "grad_norm": mean_grad_norm,
         "clip_fraction": ((ratio - 1.0).abs() > settings.clip_range).float().mean().item(),
-        "effective_sample_size": (ratio.sum().square() / ratio.square().sum()).item() / len(ratio),
-        "epochs": float(epochs_done),
+        "epochs": float(len(kls)),
     }

@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from .agent import Agent
 from .plots import Picture
 from .policies import Policy
 
 
 def record_episode(
-    policy: Policy,
+    policy: Policy | Agent,
     env_id: str,
     seed: int = 0,
     max_steps: int = 500,
@@ -27,7 +28,8 @@ def record_episode(
 
     Parameters
     ----------
-    policy : Policy
+    policy : Policy or Agent
+        Give the agent if it normalises observations: its statistics are part of what it learned.
     env_id : str
     seed : int
         Decides the initial state, and the actions if they are sampled.

@@ -5,6 +5,7 @@ is much cheaper than a small pass at every step.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -12,7 +13,12 @@ import torch
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
+from .normalization import ObservationNormalizer, RewardScaler
 from .policies import Actor, ValueNetwork
+
+
+class EnvironmentFailedError(RuntimeError):
+    """An environment raised an error of its own while it was stepped."""
 
 
 @dataclass(frozen=True)
@@ -22,10 +28,11 @@ class Rollout:
     Attributes
     ----------
     observations : ndarray, shape (T, N, O), float32
-        What the policy saw before each step.
+        What the policy saw before each step: normalised, if the run normalises.
     actions : ndarray, shape (T, N) int64 or (T, N, d) float32
         What the policy drew; not clipped to the action space.
     rewards : ndarray, shape (T, N), float32
+        What training is to maximise: scaled and clipped, if the run does that.
     terminated, truncated : ndarray of bool, shape (T, N)
         Whether the step ended the episode for good, or cut it from outside.
     valid : ndarray of bool, shape (T, N)
@@ -37,7 +44,8 @@ class Rollout:
         The states reached by the K ended steps, in the order of ``np.nonzero(ended)``: these, not
         the next episode's first observations, are what a cut step bootstraps from.
     episode_returns, episode_lengths : ndarray, shape (E,)
-        Undiscounted reward sum and number of steps of the E episodes that ended in this rollout.
+        Undiscounted sum of the environment's own rewards, and number of steps, of the E episodes
+        that ended in this rollout.
     """
 
     observations: NDArray
@@ -86,6 +94,10 @@ class Collector:
         Any vector environment with ``SAME_STEP`` or ``NEXT_STEP`` autoreset and flat observations.
     seed : int, optional
         Seed of the environments' first reset.
+    normalizer : ObservationNormalizer, optional
+        Updated with every observation acted on, and applied to all.
+    reward_scaler : RewardScaler, optional
+        Applied to the rewards that are stored. Episode returns stay raw.
 
     Raises
     ------
@@ -93,13 +105,19 @@ class Collector:
         If the environment's autoreset is disabled or unknown.
     """
 
-    def __init__(self, envs: gym.vector.VectorEnv, seed: int | None = None) -> None:
+    def __init__(
+        self,
+        envs: gym.vector.VectorEnv,
+        seed: int | None = None,
+        normalizer: ObservationNormalizer | None = None,
+        reward_scaler: RewardScaler | None = None,
+    ) -> None:
         self.mode = envs.metadata.get("autoreset_mode")
         if self.mode not in (AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP):
             raise ValueError(f"autoreset must be SAME_STEP or NEXT_STEP, not {self.mode}")
-        self.envs = envs
+        self.envs, self.normalizer, self.reward_scaler = envs, normalizer, reward_scaler
         observations, _ = envs.reset(seed=seed)
-        self.observations = np.array(observations, dtype=np.float32)
+        self.observations = self._see(np.array(observations, dtype=np.float32))
         self.resetting = np.zeros(envs.num_envs, dtype=bool)  # the next step only resets these
         self.running_returns = np.zeros(envs.num_envs)
         self.running_lengths = np.zeros(envs.num_envs, dtype=np.int64)
@@ -117,7 +135,9 @@ class Collector:
         Raises
         ------
         ValueError
-            If steps is not positive.
+            If steps is not positive, or an environment returns arrays of the wrong shape.
+        EnvironmentFailedError
+            If an environment raises; its own error is the cause.
         FloatingPointError
             If an environment returns a reward or observation that is not finite.
         """
@@ -135,11 +155,14 @@ class Collector:
             observations[t] = self.observations
             actions[t] = act(self.observations)
             sent = np.clip(actions[t], space.low, space.high) if box else actions[t]
-            reached, rewards[t], terminated[t], truncated[t], infos = self.envs.step(sent)
+            reached, reward, terminated[t], truncated[t], infos = self._step(sent)
+            rewards[t] = reward
             valid[t] = ~self.resetting
             self.running_returns += rewards[t]
             self.running_lengths += valid[t]
             ended = terminated[t] | truncated[t]
+            if self.reward_scaler is not None:
+                rewards[t] = self.reward_scaler(reward, ended, valid[t])
             if ended.any():
                 final_observations.append(self._final_observations(reached, infos, ended))
                 episode_returns.append(self.running_returns[ended])
@@ -148,7 +171,7 @@ class Collector:
                 self.running_lengths[ended] = 0
             if self.mode is AutoresetMode.NEXT_STEP:
                 self.resetting = ended
-            self.observations = np.array(reached, dtype=np.float32)
+            self.observations = self._see(np.array(reached, dtype=np.float32))
 
         empty = np.empty((0, *self.observations.shape[1:]), dtype=np.float32)
         rollout = Rollout(
@@ -168,7 +191,64 @@ class Collector:
                 raise FloatingPointError(f"the environment returned {name} that are not finite")
         return rollout
 
+    def get_state(self) -> dict[str, Any]:
+        """Where every copy stands, for a checkpoint. The normaliser's statistics are the agent's.
+
+        Raises
+        ------
+        ValueError
+            If the environments cannot save their state.
+        """
+        if not hasattr(self.envs, "get_state"):
+            raise ValueError(f"{type(self.envs).__name__} cannot save its state")
+        return {
+            "envs": self.envs.get_state(),
+            "observations": self.observations.copy(),
+            "resetting": self.resetting.copy(),
+            "running_returns": self.running_returns.copy(),
+            "running_lengths": self.running_lengths.copy(),
+            "reward_scaler": self.reward_scaler and self.reward_scaler.get_state(),
+        }
+
+    def set_state(self, saved: dict[str, Any]) -> None:
+        """Go back to what `get_state` returned."""
+        self.envs.set_state(saved["envs"])
+        for name in ("observations", "resetting", "running_returns", "running_lengths"):
+            setattr(self, name, saved[name].copy())
+        if self.reward_scaler is not None:
+            self.reward_scaler.set_state(saved["reward_scaler"])
+
+    def _step(self, actions: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArray, dict]:
+        try:
+            result = self.envs.step(actions)
+        except Exception as error:
+            raise EnvironmentFailedError(
+                f"the environment raised {type(error).__name__}: {error}"
+            ) from error
+        N = self.envs.num_envs
+        shapes = (self.observations.shape, (N,), (N,), (N,))
+        names = ("observations", "rewards", "terminated", "truncated")
+        for name, x, shape in zip(names, result[:4], shapes, strict=True):
+            if np.shape(x) != shape:
+                raise ValueError(
+                    f"the environment returned {name} of shape {np.shape(x)}, not {shape}"
+                )
+        # Statistics that have seen a NaN, and rewards that are clipped, would hide it.
+        if self.reward_scaler is not None and not np.isfinite(result[1]).all():
+            raise FloatingPointError("the environment returned rewards that are not finite")
+        return result
+
+    def _see(self, observations: NDArray) -> NDArray:
+        if self.normalizer is None:
+            return observations
+        if not np.isfinite(observations).all():
+            raise FloatingPointError("the environment returned observations that are not finite")
+        self.normalizer.update(observations)
+        return self.normalizer(observations)
+
     def _final_observations(self, reached: NDArray, infos: dict, ended: NDArray) -> NDArray:
         if self.mode is AutoresetMode.NEXT_STEP:
-            return np.asarray(reached[ended], dtype=np.float32)
-        return np.stack(list(infos["final_obs"][ended])).astype(np.float32)
+            final = np.asarray(reached[ended], dtype=np.float32)
+        else:
+            final = np.stack(list(infos["final_obs"][ended])).astype(np.float32)
+        return final if self.normalizer is None else self.normalizer(final)

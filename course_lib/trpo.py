@@ -1,18 +1,68 @@
 """Trust region policy optimisation, single path (chapters 8 and 9)."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd import grad
 
+from .advantages import normalize
+from .agent import Agent, Batch, require_finite
 from .conjugate_gradient import ConjugateGradientResult, conjugate_gradient
 from .line_search import LineSearchResult, backtracking_line_search
 from .natural import natural_step
 from .network_fisher import network_fisher_operator
 from .parameters import flatten
 from .policies import Policy
+from .settings import Settings
 from .surrogate import kl_divergence, surrogate
+from .updates import fit_critic, policy_change
+
+
+@dataclass(frozen=True, repr=False)
+class TRPOSettings(Settings):
+    """Settings of TRPO, beside those that all algorithms share.
+
+    ``learning_rate``, ``max_grad_norm`` and their like are the critic's: the policy moves by the
+    trust region alone.
+
+    Attributes
+    ----------
+    max_kl : float
+        delta_KL: bound on the exact mean KL(old || new) over the rollout, in nats.
+    damping : float
+        Added to the Fisher matrix's diagonal for the solver.
+    cg_iterations, cg_tolerance
+        Most conjugate-gradient iterations, and the relative residual that ends them early.
+    backtrack_factor, backtrack_steps, accept_ratio
+        The line search's kappa, its most trials, and the share of the expected improvement that it
+        asks for.
+    critic_epochs, minibatch_size : int
+        Passes over each rollout that fit the critic, and samples per gradient step.
+    normalize_advantages : bool
+        Give the rollout's advantages mean 0 and standard deviation 1.
+    """
+
+    max_kl: float = 0.01
+    damping: float = 0.1
+    cg_iterations: int = 10
+    cg_tolerance: float = 1e-10
+    backtrack_factor: float = 0.8
+    backtrack_steps: int = 10
+    accept_ratio: float = 0.1
+    critic_epochs: int = 10
+    minibatch_size: int = 256
+    normalize_advantages: bool = True
+
+    adam_for_policy: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require_positive(
+            "max_kl", "cg_iterations", "backtrack_steps", "critic_epochs", "minibatch_size"
+        )
 
 
 @dataclass(frozen=True)
@@ -119,3 +169,50 @@ def trpo_policy_step(
         accept_ratio,
     )
     return PolicyStep(gradient, solution, curvature, full_step, search)
+
+
+def update(
+    agent: Agent, batch: Batch, settings: TRPOSettings, rng: np.random.Generator
+) -> dict[str, float]:
+    """One trust-region step of the policy, then the critic's fit; parameters as in `ppo.update`."""
+    advantages = batch.advantages
+    if settings.normalize_advantages:
+        advantages = torch.from_numpy(normalize(advantages.numpy()))
+    require_finite(advantages=advantages)
+    with torch.no_grad():
+        old = agent.policy(batch.observations)
+    step = trpo_policy_step(
+        agent.policy,
+        batch.observations,
+        batch.actions,
+        advantages,
+        max_kl=settings.max_kl,
+        damping=settings.damping,
+        cg_iterations=settings.cg_iterations,
+        cg_tolerance=settings.cg_tolerance,
+        backtrack_factor=settings.backtrack_factor,
+        backtrack_steps=settings.backtrack_steps,
+        accept_ratio=settings.accept_ratio,
+    )
+    with torch.no_grad():
+        changes = policy_change(old, agent.policy(batch.observations), batch.actions)
+    critic = fit_critic(
+        agent,
+        batch,
+        settings.critic_epochs,
+        settings.minibatch_size,
+        rng,
+        settings.max_grad_norm,
+        settings.value_clip_range,
+    )
+    norms = step.solution.residual_norms
+    return {
+        **critic,
+        **changes,
+        "accepted": float(step.search.accepted),
+        "step_fraction": step.search.fraction,
+        "expected_improvement": step.search.expected,
+        "improvement": step.search.improvement,
+        "cg_iterations": float(step.solution.iterations),
+        "cg_residual": norms[-1] / max(norms[0], 1e-30),
+    }

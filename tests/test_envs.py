@@ -318,7 +318,7 @@ def test_cartpole_knows_two_actions(action):
 def test_make_envs_prefers_the_batched_version_and_falls_back_to_gymnasium(mode):
     batched, other = make_envs("CartPole-v1", 3, mode), make_envs("Acrobot-v1", 2, mode)
     assert type(batched) is BatchedCartPole
-    assert type(other) is SyncVectorEnv
+    assert isinstance(other, SyncVectorEnv)
     for envs in (batched, other):
         assert envs.metadata["autoreset_mode"] is mode
     assert (batched.num_envs, other.num_envs) == (3, 2)

@@ -177,3 +177,14 @@ def test_explained_variance(values, expected):
 
 def test_explained_variance_of_constant_targets_is_nan():
     assert np.isnan(explained_variance(np.array([1.0, 2.0]), np.array([5.0, 5.0])))
+
+
+def test_a_rollout_without_a_single_decision_is_refused():
+    """With NEXT_STEP autoreset and copies in step, one step in four only resets."""
+    collector = Collector(counters("NextStep", lengths=(3, 3)))
+    for _ in range(3):
+        collector.collect(always_left, 1)
+    empty = collector.collect(always_left, 1)
+    assert not empty.valid.any()
+    with pytest.raises(ValueError, match=r"empty.*horizon"):
+        make_batch(empty, code_of, Settings())

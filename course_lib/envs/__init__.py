@@ -10,6 +10,8 @@ from gymnasium.vector import AutoresetMode
 
 from .base import BatchedEnv
 from .cartpole import BatchedCartPole, cartpole_dynamics
+from .pool import EnvPoolVectorEnv, envpool_has
+from .replay import ReplayableVectorEnv
 from .swingup import (
     MAX_EPISODE_STEPS,
     BatchedSwingUp,
@@ -26,8 +28,11 @@ __all__ = [
     "BatchedSwingUp",
     "BatchedSwingUpV1",
     "CartPoleSwingUpEnv",
+    "EnvPoolVectorEnv",
+    "ReplayableVectorEnv",
     "cartpole_dynamics",
     "draw_swingup",
+    "envpool_has",
     "make_envs",
     "swingup_dynamics",
 ]
@@ -56,6 +61,7 @@ def make_envs(
     env_id: str,
     num_envs: int,
     autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
+    backend: str = "auto",
 ) -> gym.vector.VectorEnv:
     """N copies of an environment as one vector environment, the fastest kind the course has.
 
@@ -66,26 +72,43 @@ def make_envs(
     num_envs : int, at least 1
         Number of copies N.
     autoreset_mode : AutoresetMode or str
-        See `BatchedEnv`.
+        See `BatchedEnv`. EnvPool only knows ``NEXT_STEP``, whatever is asked for; `Collector`
+        handles both.
+    backend : {"auto", "numpy", "envpool", "gymnasium"}
+        ``"numpy"`` is the course's own, ``"envpool"`` EnvPool (the extra ``[fast]``), and
+        ``"gymnasium"`` one Python object per copy. ``"auto"`` takes the first of the three that
+        there is.
 
     Returns
     -------
     gymnasium.vector.VectorEnv
-        A `BatchedEnv` if the task has one, otherwise Gymnasium's ``SyncVectorEnv``. No render
-        mode is set: LunarLander, for one, simulates decorative particles as soon as it has one.
+        A `BatchedEnv`, an `EnvPoolVectorEnv` or a `ReplayableVectorEnv`. No render mode is set:
+        LunarLander, for one, simulates decorative particles as soon as it has one.
 
     Raises
     ------
     ValueError
-        If num_envs is not positive.
+        If num_envs is not positive, or the backend is unknown or does not have the environment.
     gymnasium.error.UnregisteredEnv
         If no environment has this id.
     """
     if num_envs < 1:
         raise ValueError(f"num_envs must be at least 1, not {num_envs}")
     mode = AutoresetMode(autoreset_mode)
-    if env_id in BATCHED:
+    available = {
+        "numpy": env_id in BATCHED,
+        "envpool": envpool_has(env_id),
+        "gymnasium": True,
+    }
+    if backend == "auto":
+        backend = next(name for name, there in available.items() if there)
+    if not available.get(backend):
+        raise ValueError(
+            f"backend must be 'auto', 'numpy', 'envpool' (if installed) or 'gymnasium', and must "
+            f"have {env_id}; {backend!r} does not"
+        )
+    if backend == "numpy":
         return BATCHED[env_id](num_envs, autoreset_mode=mode)
-    return gym.make_vec(
-        env_id, num_envs, vectorization_mode="sync", vector_kwargs={"autoreset_mode": mode}
-    )
+    if backend == "envpool":
+        return EnvPoolVectorEnv(env_id, num_envs)
+    return ReplayableVectorEnv(env_id, num_envs, autoreset_mode=mode)

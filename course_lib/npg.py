@@ -1,0 +1,110 @@
+"""The natural policy gradient: a step in the metric of the KL, taken on trust (chapter 5)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch.autograd import grad
+
+from .advantages import normalize
+from .agent import Agent, Batch, require_finite
+from .conjugate_gradient import conjugate_gradient
+from .natural import natural_step
+from .network_fisher import network_fisher_operator
+from .parameters import assign, flatten
+from .reinforce import policy_gradient_loss
+from .settings import Settings
+from .updates import fit_critic, policy_change
+
+
+@dataclass(frozen=True, repr=False)
+class NPGSettings(Settings):
+    """Settings of the natural gradient, beside those that all algorithms share.
+
+    ``learning_rate`` is the critic's.
+
+    Attributes
+    ----------
+    max_kl : float
+        delta_KL: the quadratic model of the KL reaches this with every step. Nothing checks that
+        the KL itself does.
+    step_size : float or None
+        Take this multiple of F^-1 g instead, and let the KL be what it will.
+    damping, cg_iterations, cg_tolerance
+        As in `trpo.TRPOSettings`.
+    critic_epochs, minibatch_size : int
+        Passes over each rollout that fit the critic, and samples per gradient step.
+    normalize_advantages : bool
+        Give the rollout's advantages mean 0 and standard deviation 1.
+    """
+
+    max_kl: float = 0.01
+    step_size: float | None = None
+    damping: float = 0.1
+    cg_iterations: int = 10
+    cg_tolerance: float = 1e-10
+    critic_epochs: int = 10
+    minibatch_size: int = 256
+    normalize_advantages: bool = True
+
+    adam_for_policy: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require_positive("max_kl", "cg_iterations", "critic_epochs", "minibatch_size")
+        if self.step_size is not None:
+            self.require_positive("step_size")
+
+
+def update(
+    agent: Agent, batch: Batch, settings: NPGSettings, rng: np.random.Generator
+) -> dict[str, float]:
+    """Move the policy along F^-1 g, then fit the critic; parameters as in `ppo.update`.
+
+    References
+    ----------
+    Kakade (2001), "A natural policy gradient".
+    """
+    advantages = batch.advantages
+    if settings.normalize_advantages:
+        advantages = torch.from_numpy(normalize(advantages.numpy()))
+    parameters = list(agent.policy.parameters())
+    new = agent.policy(batch.observations)
+    old = new.detach()
+    policy_loss = policy_gradient_loss(new.log_prob(batch.actions), advantages)
+    require_finite(policy_loss=policy_loss)
+    gradient = -flatten(grad(policy_loss, parameters))
+    require_finite(policy_gradient=gradient)
+
+    fisher = network_fisher_operator(agent.policy, batch.observations, settings.damping)
+    solution = conjugate_gradient(fisher, gradient, settings.cg_iterations, settings.cg_tolerance)
+    x = solution.x
+    curvature = (x @ (gradient - solution.residual) - settings.damping * x @ x).item()
+    if settings.step_size is not None:
+        step = settings.step_size * x
+    elif curvature > 0:
+        step = natural_step(x, curvature, settings.max_kl)
+    else:  # no gradient: all advantages are zero
+        step = torch.zeros_like(x)
+    assign(parameters, flatten(parameters).detach() + step)
+
+    with torch.no_grad():
+        changes = policy_change(old, agent.policy(batch.observations), batch.actions)
+    critic = fit_critic(
+        agent,
+        batch,
+        settings.critic_epochs,
+        settings.minibatch_size,
+        rng,
+        settings.max_grad_norm,
+        settings.value_clip_range,
+    )
+    return {
+        "policy_loss": policy_loss.item(),
+        **critic,
+        **changes,
+        "expected_improvement": (gradient @ step).item(),
+        "cg_iterations": float(solution.iterations),
+        "cg_residual": solution.residual_norms[-1] / max(solution.residual_norms[0], 1e-30),
+    }

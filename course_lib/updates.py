@@ -1,0 +1,163 @@
+"""What the updates share: a gradient step, the critic's loss and fit, and what changed."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .agent import Agent, Batch, require_finite
+from .distributions import Distribution
+from .surrogate import approx_kl, importance_ratio, kl_divergence
+
+
+def gradient_step(agent: Agent, loss: Tensor, max_grad_norm: float | None) -> Tensor:
+    """One step of the agent's optimiser down a loss.
+
+    Parameters
+    ----------
+    agent : Agent
+        Changed in place: those parameters that its optimiser holds.
+    loss : Tensor, scalar
+    max_grad_norm : float or None
+        Scale the gradient of all parameters together down to this norm, if it is longer.
+
+    Returns
+    -------
+    Tensor, scalar
+        The gradient's norm before scaling.
+
+    Raises
+    ------
+    FloatingPointError
+        If the gradient is not finite; nothing has changed then.
+    """
+    parameters = [p for group in agent.optimizer.param_groups for p in group["params"]]
+    agent.optimizer.zero_grad()
+    loss.backward()
+    bound = float("inf") if max_grad_norm is None else max_grad_norm
+    grad_norm = torch.nn.utils.clip_grad_norm_(parameters, bound)
+    require_finite(gradient=grad_norm)
+    agent.optimizer.step()
+    return grad_norm
+
+
+def value_loss(
+    values: Tensor,
+    targets: Tensor,
+    old_values: Tensor | None = None,
+    value_clip_range: float | None = None,
+) -> Tensor:
+    """Half the mean squared error of the critic, with PPO's value clipping if a range is given.
+
+    The clipped form takes, sample by sample, the larger of the squared errors of the value and of
+    the value held within ``old_values +- value_clip_range``. Its gradient dies where a value has
+    moved towards its target by more than the range.
+
+    Parameters
+    ----------
+    values, targets : Tensor, shape (B,)
+        The critic's output and what it should be.
+    old_values : Tensor, shape (B,), optional
+        Its output before the update; needed for clipping.
+    value_clip_range : float, positive, or None
+
+    Returns
+    -------
+    Tensor, scalar
+
+    Raises
+    ------
+    ValueError
+        If shapes differ, the range is not positive, or old_values is missing.
+
+    References
+    ----------
+    Engstrom et al. (2020), arXiv:2005.12729, section 3 (value function clipping).
+    """
+    if values.shape != targets.shape:
+        raise ValueError(
+            f"values have shape {tuple(values.shape)} but targets {tuple(targets.shape)}"
+        )
+    squared_errors = (values - targets).square()
+    if value_clip_range is not None:
+        if not value_clip_range > 0:
+            raise ValueError(f"value_clip_range must be positive, not {value_clip_range!r}")
+        if old_values is None or old_values.shape != values.shape:
+            raise ValueError("value clipping needs old_values, of the same shape as values")
+        moved = (values - old_values).clamp(-value_clip_range, value_clip_range)
+        squared_errors = torch.maximum(squared_errors, (old_values + moved - targets).square())
+    return 0.5 * squared_errors.mean()
+
+
+def fit_critic(
+    agent: Agent,
+    batch: Batch,
+    epochs: int,
+    minibatch_size: int,
+    rng: np.random.Generator,
+    max_grad_norm: float | None = None,
+    value_clip_range: float | None = None,
+) -> dict[str, float]:
+    """Fit the critic to a batch's value targets by epochs of minibatch steps.
+
+    Called after the policy's step: advantages must come from the critic as it was before it saw
+    these returns.
+
+    Parameters
+    ----------
+    agent : Agent
+        Its optimiser must hold the critic's parameters only.
+    batch : Batch
+    epochs, minibatch_size : int
+    rng : numpy.random.Generator
+        Shuffles the minibatches.
+    max_grad_norm, value_clip_range : float or None
+        See `gradient_step` and `value_loss`.
+
+    Returns
+    -------
+    dict of float
+        ``value_loss`` and ``grad_norm``, means over the minibatches.
+
+    Raises
+    ------
+    FloatingPointError
+        If the loss or its gradient is not finite.
+    """
+    old_values, record = batch.values, []
+    for _ in range(epochs):
+        permutation = torch.from_numpy(rng.permutation(len(old_values)))
+        for index in permutation.split(minibatch_size):
+            values = agent.value_network(batch.observations[index])
+            loss = value_loss(
+                values, batch.value_targets[index], old_values[index], value_clip_range
+            )
+            require_finite(value_loss=loss)
+            grad_norm = gradient_step(agent, loss, max_grad_norm)
+            record.append(torch.stack((loss, grad_norm)).detach())
+    loss, grad_norm = torch.stack(record).mean(0).tolist()
+    return {"value_loss": loss, "grad_norm": grad_norm}
+
+
+def policy_change(old: Distribution, new: Distribution, actions: Tensor) -> dict[str, float]:
+    """How far an update moved the policy, for the diagnostics.
+
+    Parameters
+    ----------
+    old, new : Distribution
+        Of the B states of the batch, before and after, without gradients.
+    actions : Tensor, shape (B,) or (B, d)
+        Drawn from the old one.
+
+    Returns
+    -------
+    dict of float
+        ``kl``, ``approx_kl``, ``entropy`` and ``effective_sample_size``; see `train.DIAGNOSTICS`.
+    """
+    log_probs, old_log_probs = new.log_prob(actions), old.log_prob(actions)
+    ratio = importance_ratio(log_probs, old_log_probs)
+    return {
+        "kl": kl_divergence(old, new).item(),
+        "approx_kl": approx_kl(log_probs, old_log_probs).item(),
+        "entropy": new.entropy().mean().item(),
+        "effective_sample_size": (ratio.sum().square() / ratio.square().sum()).item() / len(ratio),
+    }
