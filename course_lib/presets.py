@@ -21,8 +21,8 @@ PRESETS: dict[tuple[str, str], Settings] = {
     ),
     # A wide initial sigma keeps swing-up from crashing at once, which pays more than hanging: with
     # log sigma -0.5, seeds 0 and 1 of 3 crashed or fell short for 600,000 steps; with 0.5, seeds 0
-    # to 5 all reached 333, after 246,000 to 606,000. Rewards times 0.1 make it faster where it
-    # learns (180,000 to 385,000) but lost seed 4 of 5 to the crash.
+    # to 9 all reached 333, after 246,000 to 606,000 steps (median 324,000). Rewards times 0.1 make
+    # it no faster on the whole, and lost seed 4 of 5 to the crash.
     ("ppo", "CartPoleSwingUp-v0"): PPOSettings(
         n_envs=32,
         horizon=256,
