@@ -138,7 +138,7 @@ def trpo_policy_step(
     Schulman et al. (2015), arXiv:1502.05477, section 6 and appendix C.
     """
     parameters = list(policy.parameters())
-    new = policy(observations)  # equal to the old policy for now, but with a gradient
+    new = policy(observations)  # still equal to the old policy, but with a gradient
     old = new.detach()
     old_log_probs = old.log_prob(actions)
     objective = surrogate(new.log_prob(actions), old_log_probs, advantages)
