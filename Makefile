@@ -29,7 +29,7 @@ test: $(INSTALLED)  ## run all tests (pages in a real browser too, where one is 
 	$(BIN)/python -m pytest
 
 colab: $(INSTALLED)  ## run every notebook alone, in an environment with Colab's versions
-	$(BIN)/python -m pytest tests/colab
+	$(BIN)/python -m pytest tests/colab/notebooks_in_colab.py
 
 browser:  ## install Debian's Chromium and its driver, for the browser tests
 	@if command -v chromium >/dev/null && command -v chromedriver >/dev/null; then \

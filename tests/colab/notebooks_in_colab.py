@@ -1,7 +1,7 @@
 """Every notebook, alone in an empty folder, with the package versions that Colab has.
 
-Slow (it builds an environment), and it needs the package index: `make colab` runs it, `make test`
-does not.
+Slow (it builds an environment), and it needs the package index: `make colab` runs it. Its name is
+not one that pytest looks for, so `make test` does not.
 """
 
 import os
