@@ -26,7 +26,7 @@ serve: book  ## build the book and serve it on this machine
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
 
 test: $(INSTALLED)  ## run all tests (pages in a real browser too, where one is installed)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 colab: $(INSTALLED)  ## run every notebook alone, in an environment with Colab's versions
 	$(BIN)/python -m pytest tests/colab/notebooks_in_colab.py
