@@ -64,7 +64,7 @@ def close(expected, actual, tolerance: float) -> bool:
     Parameters
     ----------
     expected, actual : array_like, or tuple of array_like
-        NaN agrees with NaN and an infinity with the same infinity.
+        None stands for a gradient that does not exist. NaN agrees with NaN and an infinity with the same infinity.
     tolerance : float
         As a fraction of the largest finite expected number, or of 1 where that is smaller.
     """
@@ -77,8 +77,8 @@ def distance(expected, actual) -> float:
         if not isinstance(actual, tuple) or len(actual) != len(expected):
             return np.inf
         return max(distance(one, other) for one, other in zip(expected, actual, strict=True))
-    if actual is None:
-        return np.inf
+    if expected is None or actual is None:  # a gradient that does not exist
+        return 0.0 if expected is actual else np.inf
     expected, actual = np.asarray(expected, dtype=float), np.asarray(actual, dtype=float)
     if expected.shape != actual.shape:
         return np.inf
@@ -89,6 +89,15 @@ def distance(expected, actual) -> float:
         return np.inf
     scale = max(1.0, np.abs(expected[finite]).max(initial=0.0))
     return float(np.abs(expected[finite] - actual[finite]).max(initial=0.0) / scale)
+
+
+def as_arrays(value):
+    """Return a result that `close` can compare: tensors and lists as arrays, None as None."""
+    if isinstance(value, tuple):
+        return tuple(as_arrays(part) for part in value)
+    if value is None:
+        return None
+    return np.asarray(value.detach() if hasattr(value, "detach") else value)
 
 
 def comparable(answer: Answer, expected):

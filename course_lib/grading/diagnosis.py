@@ -86,7 +86,7 @@ def recognise(spec: Spec, probes: Sequence[Probe], actual: Sequence) -> tuple[Mi
         function = spec.mistaken(*mistakes)
         # Lazily: most candidates disagree on the first probe already.
         if all(
-            close(function(*probe.arguments), answer, spec.tolerance)
+            close(spec.answer(function, probe), answer, spec.tolerance)
             for probe, answer in zip(probes, actual, strict=True)
         ):
             return tuple(mistakes)

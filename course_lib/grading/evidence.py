@@ -1,5 +1,6 @@
 """The numbers of a probe that fails, as a small table."""
 
+import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,6 +9,7 @@ from .answers import close
 from .spec import Probe, Spec
 
 MAX_ROWS = 12
+SHORT = 8
 
 
 def evidence(
@@ -19,6 +21,11 @@ def evidence(
         if close(right, given, spec.tolerance):
             continue
         lines = [f"Probe {number + 1} of {len(probes)}: {probe.title}."]
+        if isinstance(right, tuple) and isinstance(given, tuple) and len(given) == len(right):
+            names = spec.parts or tuple(f"part {n}" for n in range(1, len(right) + 1))
+            parts = zip(names, right, given, strict=True)
+            name, right, given = next(p for p in parts if not close(p[1], p[2], spec.tolerance))
+            lines.append(f"The {name} differs.")
         if same_shape(right, given):
             lines += table(spec, probe, np.asarray(right), np.asarray(given))
         return "\n".join(lines)
@@ -44,11 +51,12 @@ def table(spec: Spec, probe: Probe, right: np.ndarray, given: np.ndarray) -> lis
         for name, value in arguments
         if isinstance(value, np.ndarray) and value.shape == right.shape
     }
-    columns = {"t": np.arange(len(np.atleast_1d(right[column])))} if right.ndim else {}
+    columns = {spec.rows: np.arange(len(np.atleast_1d(right[column])))} if right.ndim else {}
     columns |= beside | {"expected": right[column], "yours": given[column]}
     scalars = [f"{name} = {value:g}" for name, value in arguments if isinstance(value, int | float)]
     where = [f"environment {worst[1]}"] if right.ndim == 2 and right.shape[1] > 1 else []
-    lines = [", ".join(where + scalars) + ":"] if where or scalars else []
+    short = short_arrays(arguments) if right.ndim == 0 else []
+    lines = [", ".join(where + scalars + short) + ":"] if where or scalars or short else []
     texts = [[name, *map(show, np.atleast_1d(values))] for name, values in columns.items()]
     widths = [max(map(len, text)) for text in texts]
     bad = np.atleast_1d(wrong(spec, right, error)[column])
@@ -59,6 +67,16 @@ def table(spec: Spec, probe: Probe, right: np.ndarray, given: np.ndarray) -> lis
     if len(lines) > MAX_ROWS + 2:
         lines = [*lines[: MAX_ROWS + 2], "  ..."]
     return lines
+
+
+def short_arrays(arguments: list[tuple]) -> list[str]:
+    """Return the arrays that are short enough to be read in a line."""
+    arrays = [(name, a) for name, a in arguments if isinstance(a, np.ndarray)]
+    return [
+        f"{name} = {json.dumps(np.round(a.astype(float), 4).tolist())}"
+        for name, a in arrays
+        if a.size <= SHORT
+    ]
 
 
 def wrong(spec: Spec, right: np.ndarray, error: np.ndarray) -> np.ndarray:

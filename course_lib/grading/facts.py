@@ -20,7 +20,7 @@ def most_telling(
     """
     for fact in (wrong_type, wrong_shape, not_finite):
         for number, (right, answer) in enumerate(zip(expected, answers, strict=True)):
-            found = fact(right, answer)
+            found = fact(spec, right, answer)
             if found:
                 return found, number
     return about_all(spec, probes, expected, answers), 0
@@ -31,7 +31,7 @@ def about_all(
 ) -> Fact:
     """Return a pattern that all answers share, or else the probes on which they are wrong."""
     if any(isinstance(right, tuple) for right in expected):
-        return which_probes(spec, probes, expected, answers)
+        return about_parts(spec, probes, expected, answers)
     rights = [np.asarray(right, dtype=float) for right in expected]
     numbers = [np.asarray(answer.numbers, dtype=float) for answer in answers]
     for pattern in (factor, reversed_in_time, shifted_in_time, whole_numbers, nearly):
@@ -41,12 +41,44 @@ def about_all(
     return which_probes(spec, probes, expected, answers)
 
 
-def wrong_type(right, answer: Answer) -> Fact | None:
-    """The answer is no array of numbers."""
+def about_parts(
+    spec: Spec, probes: Sequence[Probe], expected: Sequence, answers: Sequence[Answer]
+) -> Fact:
+    """Say which parts of the answers are wrong, and what is wrong with the one if it is one."""
+    names = spec.parts or tuple(f"part {n}" for n in range(1, len(expected[0]) + 1))
+    columns = list(zip(names, zip(*expected, strict=True), strict=True))
+    bad = []
+    for place, (name, rights) in enumerate(columns):
+        given = [answer.parts[place] for answer in answers]
+        pairs = zip(rights, given, strict=True)
+        if not all(close(right, part.numbers, spec.tolerance) for right, part in pairs):
+            bad.append((name, rights, given))
+    right = [name for name in names if name not in [one[0] for one in bad]]
+    found = "Right in every probe: " + ", ".join(right) + "." if right else ""
+    if len(bad) > 1:
+        wrong = " and ".join(name for name, _, _ in bad)
+        return f"These parts of its answer differ: {wrong}.", found
+    ((name, rights, given),) = bad
+    headline, hint = about_all(spec, probes, rights, given)
+    return f"Of the {name}: {headline}", f"{hint}\n{found}".strip()
+
+
+def wrong_type(spec: Spec, right, answer: Answer) -> Fact | None:
+    """The answer is no array of numbers, or a part of it is missing."""
     if isinstance(right, tuple):
-        if len(answer.parts) == len(right) and all(p.numbers is not None for p in answer.parts):
-            return None
-        return f"It should return {len(right)} arrays.", f"It returned: {answer.kind}."
+        if len(answer.parts) != len(right):
+            return f"It should return {len(right)} things.", f"It returned: {answer.kind}."
+        names = spec.parts or tuple(f"part {n}" for n in range(1, len(right) + 1))
+        for name, part in zip(names, answer.parts, strict=True):
+            if part.kind == "none" and "gradient" in name:
+                hint = (
+                    "autograd finds no path from the result back to it. `.detach()`, `.item()`, "
+                    "`.data`, NumPy and `torch.no_grad()` all cut that path."
+                )
+                return f"The {name} does not exist.", hint[0].upper() + hint[1:]
+            if part.numbers is None:
+                return f"The {name} is no array of numbers.", f"It is of type {part.kind}."
+        return None
     if answer.numbers is not None:
         return None
     if answer.parts:
@@ -55,20 +87,24 @@ def wrong_type(right, answer: Answer) -> Fact | None:
     return f"It returned an object of type {answer.kind}.", "The answer is an array of numbers."
 
 
-def wrong_shape(right, answer: Answer) -> Fact | None:
+def wrong_shape(spec: Spec, right, answer: Answer) -> Fact | None:
     """The answer's shape differs."""
     actual = comparable(answer, right)
+    subjects = ("Its answer",)
     if isinstance(right, tuple):
         pairs = zip(right, actual, strict=True)
         shapes = [(np.shape(one), np.shape(other)) for one, other in pairs]
+        subjects = [f"The {name}" for name in spec.parts] or subjects * len(shapes)
     else:
         shapes = [(np.shape(right), actual.shape)]
-    for wanted, given in shapes:
+    for subject, (wanted, given) in zip(subjects, shapes, strict=True):
         if wanted == given:
             continue
-        headline = f"Its answer has shape {given}; it should be {wanted}."
+        headline = f"{subject} has shape {given}; it should be {wanted}."
+        if wanted == ():
+            return headline, "One number is asked for: a sum or a mean over all entries is missing."
         if given == wanted[::-1] and len(wanted) == 2:
-            return headline, "Rows and columns have changed places: time comes first."
+            return headline, "Rows and columns have changed places."
         if int(np.prod(given)) == int(np.prod(wanted)):
             return headline, "The number of entries is right: look for a reshape or a lost axis."
         if len(given) > len(wanted):
@@ -79,7 +115,7 @@ def wrong_shape(right, answer: Answer) -> Fact | None:
     return None
 
 
-def not_finite(right, answer: Answer) -> Fact | None:
+def not_finite(spec: Spec, right, answer: Answer) -> Fact | None:
     """The answer holds NaN or infinity where the right one does not."""
     rights = right if isinstance(right, tuple) else (right,)
     actual = comparable(answer, right)
@@ -88,7 +124,7 @@ def not_finite(right, answer: Answer) -> Fact | None:
         bad = int((~np.isfinite(other) & np.isfinite(one)).sum())
         if bad:
             headline = f"Its answer holds {bad} entries that are NaN or infinite."
-            return headline, "Look for a division by zero."
+            return headline, "Look for a division by zero, or the logarithm of 0."
     return None
 
 

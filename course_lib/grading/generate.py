@@ -1,7 +1,9 @@
 """Derive the exercise notebooks from the solutions: ``python -m course_lib.grading.generate``.
 
 A solution notebook is the one source. What stands between ``### BEGIN SOLUTION`` and
-``### END SOLUTION`` becomes a stub, and cells tagged ``solution-only`` are left out.
+``### END SOLUTION`` becomes a stub, and cells tagged ``solution-only`` are left out. Where a task
+asks for a repair, the commented lines below ``### AS PRINTED`` become its faulty code. Scripts, the
+exercises of chapters that are not written yet, are treated in the same way.
 """
 
 import argparse
@@ -12,6 +14,7 @@ import sys
 from pathlib import Path
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
+PRINTED = "### AS PRINTED"
 TAG = "solution-only"
 
 
@@ -44,9 +47,9 @@ def exercise_of(solution: dict) -> dict:
 
 
 def without_solutions(source: str) -> str:
-    """Return a cell's code with every solution replaced by ``raise NotImplementedError``."""
+    """Return code with every solution replaced by ``raise NotImplementedError``, or as printed."""
     kept: list[str] = []
-    function, inside = "", False
+    function, inside, printed = "", False, False
     for line in source.splitlines():
         text = line.strip()
         definition = re.match(r"\s*def (\w+)", line)
@@ -57,11 +60,17 @@ def without_solutions(source: str) -> str:
                 raise ValueError(f"{BEGIN!r} follows {BEGIN!r} in {function or 'a cell'}")
             inside = True
             indent = line[: len(line) - len(line.lstrip())]
-            kept.append(f'{indent}raise NotImplementedError("Write {function} here.")')
+            stub = f'{indent}raise NotImplementedError("Write {function} here.")'
+            kept.append(stub)
+        elif text == PRINTED and inside:
+            printed = True
+            kept.remove(stub)
+        elif printed and text != END:
+            kept.append(line.replace("# ", "", 1))
         elif text == END:
             if not inside:
                 raise ValueError(f"{END!r} without {BEGIN!r} in {function or 'a cell'}")
-            inside = False
+            inside = printed = False
         elif not inside:
             kept.append(line)
     if inside:
@@ -75,8 +84,10 @@ def as_json(notebook: dict) -> str:
 
 
 def generate(solutions: Path, exercises: Path) -> list[tuple[Path, str]]:
-    """Return the path and the text of every exercise notebook."""
+    """Return the path and the text of every exercise."""
     texts = []
+    for path in sorted(solutions.glob("[0-9][0-9]_*.py")):
+        texts.append((exercises / path.name, without_solutions(path.read_text("utf-8")) + "\n"))
     for path in sorted(solutions.glob("*.ipynb")):
         solution = json.loads(path.read_text(encoding="utf-8"))
         texts.append((exercises / path.name, as_json(exercise_of(solution))))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 MAX_BYTES = 256_000_000
 CELL_MAGIC = re.compile(r"\s*%%(\w+)")
+SCRIPT_CELL = re.compile(r"^# %%.*\n", re.MULTILINE)
 RUNS_AS_PYTHON = ("time", "timeit", "capture", "prun", "script_python")
 LINE_MAGIC = re.compile(r"^(\s*)([%!?].*|.*\?\s*|\w+\s*=\s*[%!].*)$")
 
@@ -39,14 +40,18 @@ class CodeCell:
 
 
 def read_code_cells(path: str | Path) -> list[CodeCell]:
-    """Return the code cells of the notebook at `path`.
+    """Return the code cells of the notebook, or of the script with ``# %%`` cells, at `path`.
 
     Raises
     ------
     UnreadableNotebookError
         If the file is missing, empty, too large, not UTF-8, or not a notebook.
     """
-    document = parse_json(read_text(Path(path)))
+    path = Path(path)
+    if path.suffix == ".py":
+        pieces = SCRIPT_CELL.split(read_text(path).replace("\r\n", "\n"))
+        return [parse_cell(number, source) for number, source in enumerate(pieces, start=1)]
+    document = parse_json(read_text(path))
     if not isinstance(document, dict):
         raise UnreadableNotebookError("the file is JSON, but not a notebook")
     cells = document.get("cells")

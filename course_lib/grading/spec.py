@@ -1,11 +1,16 @@
 """What the judge knows about one graded function."""
 
+import copy
 import functools
+import inspect
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
 import numpy as np
+
+from .answers import as_arrays
 
 PUBLIC_SEED = 2026
 
@@ -19,7 +24,8 @@ class Probe:
     title : str
         What is special about the inputs, for the student: "the episode terminates at t = 2".
     arguments : tuple
-        Positional arguments: numbers, arrays, tensors, or `sandbox.wire.Code` for a function.
+        Numbers, arrays, and lists, tuples or dicts of them: the arguments of the graded function,
+        or of the task's harness.
     """
 
     title: str
@@ -75,6 +81,17 @@ class Spec:
     tolerance : float
         Largest error that is right, as a fraction of the largest number of the expected answer
         (of 1 where that is smaller). The default leaves room for float32.
+    harness : callable, optional
+        ``harness(function, *arguments)`` calls the graded function and returns what is compared. It
+        is for tensors, for functions as arguments and for gradients as part of the answer. Its
+        source is sent to the sandbox: it may use ``np`` and the functions of `sandbox.tools`,
+        imports everything else itself, and holds no answer.
+    parts : tuple of str
+        Names of the parts of the answer where it is a tuple: ``("loss", "gradient")``.
+    rows : str
+        What the first axis of an answer counts, for the tables: ``t``, ``state``, ``entry``.
+    printed : callable, optional
+        For a task that asks for a repair: the function as it was printed, which is its stub.
     helpers : tuple of str
         Modules of the library that a solution may import.
     seconds, megabytes : float, int
@@ -89,6 +106,10 @@ class Spec:
     variant: Callable
     mistakes: tuple[Mistake, ...]
     tolerance: float = 1e-5
+    harness: Callable | None = None
+    parts: tuple[str, ...] = ()
+    rows: str = "t"
+    printed: Callable | None = None
     helpers: tuple[str, ...] = ()
     seconds: float = 10.0
     megabytes: int = 1024
@@ -97,6 +118,19 @@ class Spec:
         """Return the probes that belong to `seed`; the same seed gives the same probes."""
         digits = [seed, *self.name.encode()]
         return list(self.probes(np.random.default_rng(digits)))
+
+    def answer(self, function: Callable, probe: Probe):
+        """Return what `function` answers to a probe, as arrays; the probe stays as it is."""
+        arguments = copy.deepcopy(probe.arguments)
+        if self.harness is None:
+            return as_arrays(function(*arguments))
+        return as_arrays(self.harness(function, *arguments))
+
+    def harness_source(self) -> list[str] | None:
+        """Return the harness as [name, source] for the sandbox, None if the task has none."""
+        if self.harness is None:
+            return None
+        return [self.harness.__name__, textwrap.dedent(inspect.getsource(self.harness))]
 
     def mistaken(self, *mistakes: Mistake) -> Callable:
         """Return a function that commits these mistakes and is right otherwise."""

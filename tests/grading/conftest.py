@@ -1,5 +1,6 @@
 """Notebooks made of a few cells, and one sandbox for all tests of the judge."""
 
+import ast
 import json
 from pathlib import Path
 
@@ -20,15 +21,39 @@ def sandbox():
         yield shared
 
 
+def solution_cells(spec):
+    """Return the code cells of the solution, a notebook or a script, that holds a task."""
+    paths = [ROOT / "solutions" / f"{spec.exercise}{suffix}" for suffix in (".ipynb", ".py")]
+    (path,) = [path for path in paths if path.exists()]
+    return read_code_cells(path)
+
+
 @pytest.fixture(scope="session")
 def solution_sources():
-    """Return the source of every graded function in the solution notebook."""
-    cells = read_code_cells(ROOT / "solutions" / f"{EXERCISE}.ipynb")
+    """Return the source of every graded function's cell in its solution."""
     sources = {}
-    for spec in specs.of_exercise(EXERCISE):
+    for spec in specs.TASKS:
+        cells = solution_cells(spec)
         (source,) = [cell.source for cell in cells if f"def {spec.name}(" in cell.source]
         sources[spec.name] = source
     return sources
+
+
+@pytest.fixture(scope="session")
+def solution_names():
+    """Return, per task, the names that its solution may use: imports and the other functions."""
+    names = {}
+    for spec in specs.TASKS:
+        found: dict = {}
+        for cell in solution_cells(spec):
+            wanted = [
+                fragment
+                for fragment in cell.statements
+                if isinstance(fragment, (ast.Import, ast.ImportFrom, ast.FunctionDef))
+            ]
+            exec(compile(ast.Module(wanted, []), spec.exercise, "exec"), found)
+        names[spec.name] = found
+    return names
 
 
 @pytest.fixture

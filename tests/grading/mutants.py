@@ -2,8 +2,9 @@
 
 import ast
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
+ENOUGH = 20
 OPERATORS = {
     ast.Add: [ast.Sub, ast.Mult],
     ast.Sub: [ast.Add],
@@ -12,38 +13,62 @@ OPERATORS = {
     ast.Pow: [ast.Mult],
     ast.BitOr: [ast.BitAnd, ast.BitXor],
     ast.BitAnd: [ast.BitOr],
+    ast.MatMult: [ast.Mult],
 }
 COMPARISONS = {
-    ast.Lt: ast.LtE,
-    ast.LtE: ast.Lt,
-    ast.Gt: ast.GtE,
-    ast.GtE: ast.Gt,
-    ast.Eq: ast.NotEq,
+    ast.Lt: [ast.LtE, ast.Gt],
+    ast.LtE: [ast.Lt, ast.GtE],
+    ast.Gt: [ast.GtE, ast.Lt],
+    ast.GtE: [ast.Gt, ast.LtE],
+    ast.Eq: [ast.NotEq],
+    ast.NotEq: [ast.Eq],
 }
-# Names that can be mistaken for each other: numbers, flags, factors.
-KINDS = [
-    ("rewards", "values", "next_values"),
-    ("terminated", "truncated"),
-    ("gamma", "gae_lambda"),
-    ("x", "epsilon"),
-]
 METHODS = {
     "mean": ["sum", "max", "std", "min"],
     "std": ["var", "mean", "max", "sum"],
+    "var": ["std"],
+    "sum": ["mean", "prod"],
     "zeros_like": ["ones_like"],
     "ones_like": ["zeros_like"],
+    "exp": ["expm1", "log"],
+    "log": ["exp", "log1p"],
+    "sqrt": ["square"],
+    "square": ["sqrt"],
+    "minimum": ["maximum"],
+    "maximum": ["minimum"],
+    "min": ["max"],
+    "max": ["min"],
+    "all": ["any"],
+    "any": ["all"],
 }
 CALLS = {"min": "max", "max": "min"}
+DROPPED_METHODS = ("detach", "clone", "copy", "square", "sqrt", "exp", "log", "sum", "mean")
+DROPPED_CALLS = ("reversed", "len", "abs", "clip", "clamp", "exp", "log", "sqrt", "square")
 
 
-def mutants(source: str) -> Iterator[tuple[str, str]]:
-    """Yield (description, source) for every mutant of a function's source."""
+def mutants(source: str, groups: Sequence[Sequence[str]]) -> list[tuple[str, str]]:
+    """Return (description, source) for every mutant of a function's source.
+
+    A function so short that it has fewer than 20 gets signs, factors and offsets too.
+
+    Parameters
+    ----------
+    source : str
+        The function.
+    groups : sequence of sequences of str
+        Parameters that can be mistaken for each other.
+    """
+    found = list(changed(source, lambda node: replacements(node, groups)))
+    if len(found) < ENOUGH:
+        found += changed(source, lambda node: signs_and_factors(node, groups))
+    return found
+
+
+def changed(source: str, replace: Callable) -> Iterator[tuple[str, str]]:
+    """Yield (description, source) with every node replaced by everything that `replace` yields."""
     tree = ast.parse(source)
-    function = tree.body[0]
-    parameters = {argument.arg for argument in function.args.args}
-    nodes = list(ast.walk(tree))
-    for position, node in enumerate(nodes):
-        for replacement in replacements(node, parameters):
+    for position, node in enumerate(ast.walk(tree)):
+        for replacement in replace(node):
             mutant = copy.deepcopy(tree)
             target = list(ast.walk(mutant))[position]
             swap = Swap(target, replacement)
@@ -52,7 +77,7 @@ def mutants(source: str) -> Iterator[tuple[str, str]]:
             yield f"{ast.unparse(node)} -> {new}", text
 
 
-def replacements(node: ast.AST, parameters: set[str]) -> Iterator[ast.AST | None]:
+def replacements(node: ast.AST, groups: Sequence[Sequence[str]]) -> Iterator[ast.AST | None]:
     """Yield what may stand in a node's place; None deletes a statement."""
     if isinstance(node, ast.BinOp):
         yield node.left
@@ -61,17 +86,22 @@ def replacements(node: ast.AST, parameters: set[str]) -> Iterator[ast.AST | None
             yield ast.BinOp(node.left, operator(), node.right)
         if isinstance(node.op, ast.Sub | ast.Div | ast.Pow):
             yield ast.BinOp(node.right, node.op, node.left)
-    elif isinstance(node, ast.Compare) and type(node.ops[0]) in COMPARISONS:
-        yield ast.Compare(node.left, [COMPARISONS[type(node.ops[0])]()], node.comparators)
+    elif isinstance(node, ast.Compare):
+        for operator in COMPARISONS.get(type(node.ops[0]), []):
+            yield ast.Compare(node.left, [operator()], node.comparators)
+    elif isinstance(node, ast.BoolOp):
+        other = ast.Or() if isinstance(node.op, ast.And) else ast.And()
+        yield ast.BoolOp(other, node.values)
+        yield from node.values
     elif isinstance(node, ast.UnaryOp):
         yield node.operand
-    elif isinstance(node, ast.Constant) and isinstance(node.value, int | float):
+    elif isinstance(node, ast.Constant) and type(node.value) in (int, float):
         yield ast.Constant(node.value + 1)
         yield ast.UnaryOp(ast.USub(), ast.Constant(1)) if node.value == 0 else ast.Constant(0)
     elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
-        for kind in KINDS:
-            if node.id in kind:
-                yield from (ast.Name(o, node.ctx) for o in kind if o != node.id and o in parameters)
+        for group in groups:
+            if node.id in group:
+                yield from (ast.Name(other, node.ctx) for other in group if other != node.id)
         if node.id in CALLS:
             yield ast.Name(CALLS[node.id], node.ctx)
     elif isinstance(node, ast.Attribute):
@@ -81,15 +111,47 @@ def replacements(node: ast.AST, parameters: set[str]) -> Iterator[ast.AST | None
         for operator in (ast.Add, ast.Sub):
             index = ast.BinOp(node.slice, operator(), ast.Constant(1))
             yield ast.Subscript(node.value, index, node.ctx)
-    elif isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("reversed", "len"):
-        yield node.args[0]
-    elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "where":
+    elif isinstance(node, ast.Call):
+        yield from instead_of_call(node)
+    elif isinstance(node, ast.If | ast.IfExp):
+        changed = copy.copy(node)
+        changed.test = ast.Constant(False)
+        yield changed
+    elif isinstance(node, ast.Assign | ast.AugAssign | ast.Break | ast.Continue) or (
+        isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
+    ):
+        yield None
+
+
+def signs_and_factors(node: ast.AST, groups: Sequence[Sequence[str]]) -> Iterator[ast.AST]:
+    """Yield minus, twice and one more than a parameter, or than the result."""
+    if isinstance(node, ast.Return) and node.value is not None:
+        yield from (ast.Return(value) for value in off(node.value))
+    if isinstance(node, ast.Name) and any(node.id in group for group in groups):
+        yield from off(node)
+
+
+def off(value: ast.expr) -> list[ast.expr]:
+    """Return minus, twice and one more than a value."""
+    return [
+        ast.UnaryOp(ast.USub(), value),
+        ast.BinOp(ast.Constant(2), ast.Mult(), value),
+        ast.BinOp(value, ast.Add(), ast.Constant(1)),
+    ]
+
+
+def instead_of_call(node: ast.Call) -> Iterator[ast.AST]:
+    """Yield what may stand in the place of a call."""
+    name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+    if name == "where" and len(node.args) == 3:
         condition, one, other = node.args
         yield ast.Call(node.func, [condition, other, one], [])
         yield one
         yield other
-    elif isinstance(node, ast.Assign | ast.AugAssign):
-        yield None
+    elif isinstance(node.func, ast.Attribute) and not node.args and name in DROPPED_METHODS:
+        yield node.func.value
+    elif node.args and name in DROPPED_CALLS:
+        yield node.args[0]
 
 
 class Swap(ast.NodeTransformer):

@@ -14,9 +14,10 @@ import pytest
 
 from course_lib.grading import generate, specs
 from course_lib.grading.extraction import extract
-from course_lib.grading.judge import is_stub
+from course_lib.grading.judge import is_stub, judge_notebook
 from course_lib.grading.notebook import read_code_cells
 from course_lib.grading.specs.chapter_02.residuals import EXAMPLE
+from course_lib.grading.states import State
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "02_advantage_estimation.ipynb"
@@ -25,9 +26,12 @@ TASKS = [spec.name for spec in specs.of_exercise("02_advantage_estimation")]
 
 @pytest.fixture
 def copy(tmp_path):
-    """A copy of the exercises folder, with the settings that pytest finds in the repository."""
+    """A copy of exercise 02's folder, with the settings that pytest finds in the repository."""
     folder = tmp_path / "exercises"
-    shutil.copytree(ROOT / "exercises", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        ROOT / "exercises", folder, ignore=shutil.ignore_patterns("__pycache__", "[0-9]*")
+    )
+    shutil.copy(ROOT / "exercises" / NAME, folder)
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     return folder
 
@@ -53,6 +57,27 @@ def edit(path, old, new):
         cell["source"] = text.replace(old, new)
     assert hits == 1
     path.write_text(json.dumps(notebook), encoding="utf-8")
+
+
+def file_of(folder, exercise):
+    """Return the notebook or the script of an exercise."""
+    (path,) = [p for p in (ROOT / folder).glob(f"{exercise}.*") if p.suffix in (".ipynb", ".py")]
+    return path
+
+
+@pytest.mark.parametrize("exercise", dict.fromkeys(spec.exercise for spec in specs.TASKS))
+def test_every_solution_is_right_and_every_stub_not_attempted(exercise, sandbox):
+    tasks = specs.of_exercise(exercise)
+    for folder, state in (("solutions", State.RIGHT), ("exercises", State.NOT_ATTEMPTED)):
+        verdicts = judge_notebook(file_of(folder, exercise), tasks, sandbox)
+        assert [verdict.task for verdict in verdicts] == [spec.name for spec in tasks]
+        assert {verdict.state for verdict in verdicts} == {state}, verdicts
+
+
+def test_all_exercises_together_are_green_when_nothing_is_attempted():
+    status, output = run_pytest(ROOT / "exercises")
+    assert status == 0, output
+    assert f"{len(specs.TASKS)} skipped" in output
 
 
 def test_a_fresh_checkout_is_green_and_every_task_is_open(copy):
@@ -145,7 +170,7 @@ def test_the_worked_example_is_the_one_that_the_judge_knows():
 
 def test_exercises_follow_from_solutions_byte_for_byte():
     texts = generate.generate(ROOT / "solutions", ROOT / "exercises")
-    assert {path for path, _ in texts} == set((ROOT / "exercises").glob("*.ipynb"))
+    assert {path for path, _ in texts} == set((ROOT / "exercises").glob("[0-9]*.*"))
     for path, text in texts:
         assert path.read_bytes() == text.encode(), "run `make exercises`"
 

@@ -8,6 +8,7 @@ import types
 import numpy as np
 import pytest
 import torch
+from conftest import EXERCISE
 
 from course_lib.grading import check, inline, specs
 from course_lib.grading.inline import TimeIsUp, judge_here, run_with_limit
@@ -38,14 +39,16 @@ def test_right_is_fast_once_warm(capsys):
 def test_solutions_and_mistakes_get_the_same_verdict_as_in_the_sandbox(
     solution_sources, write_notebook, sandbox
 ):
-    sources = {**solution_sources, "first": "import numpy as np"}
+    of_exercise = [spec.name for spec in specs.of_exercise(EXERCISE)]
+    sources = {name: solution_sources[name] for name in of_exercise}
+    sources["first"] = "import numpy as np"
     wrong = solution_sources["gae"].replace(" * (1.0 - ended[t])", "")
     assert wrong != solution_sources["gae"]
     for gae in (solution_sources["gae"], wrong, wrong.replace("gamma * gae_lambda", "gae_lambda")):
         sources["gae"] = gae
         path = write_notebook(*reversed(sources.values()))
         names = namespace("\n".join(reversed(sources.values())))
-        for verdict in judge_notebook(path, list(specs.TASKS), sandbox):
+        for verdict in judge_notebook(path, specs.of_exercise(EXERCISE), sandbox):
             here = judge_here(names[verdict.task])
             assert (here.state, here.headline, here.hint, here.evidence, here.mistakes) == (
                 verdict.state,

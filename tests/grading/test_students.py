@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tasks
 
 from course_lib.grading import specs
 from course_lib.grading.inline import judge_here
@@ -160,6 +161,17 @@ def test_the_one_cause_is_named(case):
     verdict = judged(head, body)
     assert verdict.mistakes == (mistake,), verdict.as_text()
     assert verdict.headline == ""
+
+
+@pytest.mark.parametrize(
+    ("task", "source", "mistake"),
+    [(task, *case) for task, cases in tasks.WRITTEN.items() for case in cases],
+)
+def test_what_students_write_is_called_by_its_name(task, source, mistake, solution_names):
+    names = dict(solution_names[task])
+    exec(source, names)
+    verdict = judge_here(names[task], names)
+    assert verdict.mistakes == (mistake,), verdict.as_text()
 
 
 def test_probes_are_listed_one_per_line_with_their_numbers():

@@ -10,7 +10,7 @@ import sys
 
 from . import guard, limits
 from .outcomes import MAX_RESULT
-from .run import Printed, describe_error, run_probes
+from .run import Printed, describe_error, load_harness, run_probes
 
 
 def run_job(job: dict, report_to: int, tasks: int | None) -> None:
@@ -20,7 +20,7 @@ def run_job(job: dict, report_to: int, tasks: int | None) -> None:
     ----------
     job : dict
         ``fragments`` (list of [cell, line, source]), ``function``, ``probes`` (packed),
-        ``seconds``, ``megabytes``, ``package``, ``helpers``, ``hidden``, ``folder``.
+        ``harness``, ``seconds``, ``megabytes``, ``package``, ``helpers``, ``hidden``, ``folder``.
     report_to : int
         Descriptor of the pipe to the supervisor.
     tasks : int or None
@@ -63,7 +63,8 @@ def execute(job: dict) -> dict:
         return {"broken": describe_error(error)}
     if not callable(function):
         return {"not_callable": type(function).__name__}
-    return {"outcomes": run_probes(function, job["probes"])}
+    harness = load_harness(job["harness"])
+    return {"outcomes": run_probes(function, job["probes"], harness=harness)}
 
 
 def run_fragment(cell: int, line: int, source: str, namespace: dict) -> None:

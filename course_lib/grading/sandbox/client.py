@@ -69,7 +69,8 @@ class Sandbox:
         Parameters
         ----------
         job : dict
-            ``fragments``, ``function``, ``probes``, ``seconds``, ``megabytes``, ``helpers``.
+            ``fragments``, ``function``, ``probes``, ``harness``, ``seconds``, ``megabytes``,
+            ``helpers``.
 
         Returns
         -------

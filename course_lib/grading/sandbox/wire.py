@@ -41,8 +41,6 @@ def pack(value, depth: int = 0):
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(value, torch.Tensor):
         return pack_tensor(value)
-    if isinstance(value, Code):
-        return {"kind": "code", "source": value.source}
     if depth < MAX_DEPTH and isinstance(value, list | tuple):
         if len(value) > MAX_NUMBERS:
             raise TooLargeError
@@ -96,26 +94,4 @@ def unpack(packed):
         return tuple(unpack(item) for item in packed["items"])
     if kind == "dict":
         return {key: unpack(item) for key, item in packed["items"]}
-    if kind == "code":
-        return Code(packed["source"]).value()
     raise ValueError(f"cannot rebuild an argument of kind {kind!r}")
-
-
-class Code:
-    """An argument that only code can describe, such as a function or a network.
-
-    Parameters
-    ----------
-    source : str
-        Python statements that bind the name ``argument``. They must not contain an answer: the
-        submission can read them.
-    """
-
-    def __init__(self, source: str):
-        self.source = source
-
-    def value(self):
-        """Run the source and return what it bound to ``argument``."""
-        namespace: dict = {}
-        exec(compile(self.source, "<argument>", "exec"), namespace)
-        return namespace["argument"]

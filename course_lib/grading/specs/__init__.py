@@ -3,13 +3,46 @@
 This package holds answers: the sandbox never imports it.
 """
 
-from ..spec import Spec
-from . import chapter_02
+from itertools import chain
 
-TASKS: tuple[Spec, ...] = (*chapter_02.TASKS,)
+from ..spec import Spec
+from . import (
+    chapter_01,
+    chapter_02,
+    chapter_03,
+    chapter_04,
+    chapter_05,
+    chapter_06,
+    chapter_07,
+    chapter_08,
+    chapter_09,
+    chapter_10,
+    chapter_11,
+    chapter_12,
+    chapter_13,
+    chapter_14,
+)
+
+CHAPTERS = (
+    chapter_01,
+    chapter_02,
+    chapter_03,
+    chapter_04,
+    chapter_05,
+    chapter_06,
+    chapter_07,
+    chapter_08,
+    chapter_09,
+    chapter_10,
+    chapter_11,
+    chapter_12,
+    chapter_13,
+    chapter_14,
+)
+TASKS: tuple[Spec, ...] = tuple(chain.from_iterable(chapter.TASKS for chapter in CHAPTERS))
 SPECS: dict[str, Spec] = {spec.name: spec for spec in TASKS}
 
 
 def of_exercise(stem: str) -> list[Spec]:
-    """Return the tasks of one exercise notebook, such as ``02_advantage_estimation``, in order."""
+    """Return the tasks of one exercise, such as ``02_advantage_estimation``, in order."""
     return [spec for spec in TASKS if spec.exercise == stem]

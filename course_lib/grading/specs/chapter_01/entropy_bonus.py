@@ -1,0 +1,139 @@
+"""Task 1.3: the entropy bonus of a categorical policy."""
+
+import numpy as np
+
+from ...sandbox.tools import gradient, tensor
+from ...spec import Mistake, Probe, Spec
+
+SHAPES = {
+    "one state, two actions": ((1, 2), 1.0, 0.0),
+    "three states, four actions": ((3, 4), 0.5, 0.0),
+    "five states, three actions": ((5, 3), 0.01, 0.0),
+    "logits around 900": ((2, 3), 0.2, 900.0),
+}
+
+
+def harness(function, logits, coefficient):
+    """Return the bonus and its gradient."""
+    logits = tensor(logits, True)
+    bonus = function(logits, coefficient)
+    return bonus, gradient(bonus, logits)
+
+
+def probes(generator):
+    """Return logits that are not normalised."""
+    return [
+        Probe(title, (generator.integers(-20, 20, size=shape) / 10 + offset, coefficient))
+        for title, (shape, coefficient, offset) in SHAPES.items()
+    ]
+
+
+def oracle(logits, coefficient):
+    """Return the sum over states and actions, and the gradient that it has on paper."""
+    states, actions = logits.shape
+    entropy, slope = 0.0, np.zeros(logits.shape)
+    for s in range(states):
+        weights = [np.exp(z - logits[s].max()) for z in logits[s]]
+        p = [w / sum(weights) for w in weights]
+        own = -sum(q * np.log(q) for q in p)
+        entropy += own / states
+        for a in range(actions):
+            slope[s, a] = -p[a] * (np.log(p[a]) + own) / states
+    return coefficient * entropy, coefficient * slope
+
+
+def variant(
+    logits, coefficient, *, sign=1.0, average="mean", log="natural", scale="coefficient",
+    weigh="probability", cut=False,
+):  # fmt: skip
+    """Return the bonus by autograd, with options that commit mistakes."""
+    log_p = logits - logits.logsumexp(dim=-1, keepdim=True)
+    if log == "base two":
+        log_p = log_p / np.log(2.0)
+    p = (logits - logits.logsumexp(dim=-1, keepdim=True)).exp()
+    if weigh == "cut":
+        p = p.detach()
+    terms = -log_p if weigh == "nothing" else -p * log_p
+    entropy = {
+        "mean": terms.sum(dim=-1).mean(),
+        "sum": terms.sum(),
+        "over actions too": terms.mean(),
+    }[average]
+    factor = coefficient if scale == "coefficient" else 1.0
+    return sign * factor * (entropy.detach() if cut else entropy)
+
+
+def of_logits(logits, coefficient):
+    """Take the logits for log-probabilities."""
+    return -coefficient * (logits.softmax(dim=-1) * logits).sum(dim=-1).mean()
+
+
+MISTAKES = (
+    Mistake(
+        "sign",
+        "Your bonus is negative. Entropy is never negative for a categorical distribution, and a "
+        "bonus that is added to the objective must grow as the policy becomes more random.",
+        {"sign": -1.0},
+    ),
+    Mistake(
+        "sum_over_states",
+        "Your bonus is too large by the number of states: the entropies of the states are summed. "
+        "The first probe has one state and is right.",
+        {"average": "sum"},
+    ),
+    Mistake(
+        "mean_over_actions",
+        "Your bonus is too small by the number of actions. Over the actions of one state the terms "
+        "of an entropy add up; only over states is there a mean.",
+        {"average": "over actions too"},
+    ),
+    Mistake(
+        "coefficient_ignored",
+        "The coefficient has no effect. The first probe, where it is 1, is right.",
+        {"scale": "one"},
+    ),
+    Mistake(
+        "logits_as_log_probabilities",
+        "You use the logits where their logarithmic probabilities belong. Logits may be shifted by "
+        "any number without changing the policy; look at the probe with logits around 900, where "
+        "your bonus is enormous.",
+        function=of_logits,
+    ),
+    Mistake(
+        "probabilities_missing",
+        "You add up minus the log-probabilities of all actions with equal weight. Entropy is an "
+        "expectation: how often does each action occur?",
+        {"weigh": "nothing"},
+    ),
+    Mistake(
+        "base_two",
+        "Your entropies are too large by 1 / ln 2, about 1.44: they are in bits. The book, and "
+        "every policy-gradient code, measures entropy in nats.",
+        {"log": "base two"},
+    ),
+    Mistake(
+        "probabilities_detached",
+        "The bonus is right but its gradient is not: the probabilities that weigh the logarithms "
+        "are cut off. Both factors depend on the policy.",
+        {"weigh": "cut"},
+    ),
+    Mistake(
+        "detached",
+        "The bonus is the right number, but it has no gradient: it would change the loss that is "
+        "printed and nothing else.",
+        {"cut": True},
+    ),
+)
+
+SPEC = Spec(
+    name="entropy_bonus",
+    exercise="01_policy_gradients",
+    parameters=("logits", "coefficient"),
+    probes=probes,
+    oracle=oracle,
+    variant=variant,
+    mistakes=MISTAKES,
+    harness=harness,
+    parts=("bonus", "gradient with respect to `logits`"),
+    rows="state",
+)

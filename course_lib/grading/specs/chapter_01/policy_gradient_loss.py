@@ -1,0 +1,126 @@
+"""Task 1.2: the loss whose gradient is the policy gradient."""
+
+import numpy as np
+
+from ...sandbox.tools import gradient, tensor
+from ...spec import Mistake, Probe, Spec
+
+SIZES = {"three steps": 3, "one step": 1, "eight steps": 8}
+
+
+def harness(function, log_probs, weights):
+    """Return the loss and its gradients; a critic's gradient could flow through the weights."""
+    log_probs, weights = tensor(log_probs, True), tensor(weights, True)
+    loss = function(log_probs, weights)
+    leak = gradient(loss, weights)
+    return loss, gradient(loss, log_probs), np.zeros(len(weights)) if leak is None else leak
+
+
+def probes(generator):
+    """Return log-probabilities and weights of both signs, with a mean that is not 0."""
+    calls = []
+    for title, size in SIZES.items():
+        log_probs = -generator.integers(1, 30, size=size) / 10
+        weights = generator.choice([-1.0, 1.0], size=size) * generator.integers(5, 40, size) / 10
+        weights[0] = abs(weights[0]) + 4.0
+        calls.append(Probe(title, (log_probs, weights)))
+    return calls
+
+
+def oracle(log_probs, weights):
+    """Return loss and gradients as plain sums."""
+    size = len(weights)
+    loss = -sum(w * p for w, p in zip(weights, log_probs, strict=True)) / size
+    return loss, -weights / size, np.zeros(size)
+
+
+def variant(
+    log_probs, weights, *, sign=-1.0, average="mean", weigh="data", use="log", centred=False
+):
+    """Return the loss by autograd, with options that commit mistakes."""
+    factors = weights if weigh == "graph" else weights.detach()
+    if centred:
+        factors = factors - factors.mean()
+    terms = (log_probs.exp() if use == "probability" else log_probs) * factors
+    if use == "detached":
+        terms = terms.detach()
+    if use == "without weights":
+        terms = log_probs
+    return sign * (terms.sum() if average == "sum" else terms.mean())
+
+
+def products_of_means(log_probs, weights):
+    """Average first, multiply afterwards."""
+    return -log_probs.mean() * weights.detach().mean()
+
+
+MISTAKES = (
+    Mistake(
+        "sign",
+        "Your loss has the wrong sign. An optimiser makes its loss smaller, and the policy "
+        "gradient wants the log-probability of a step with a positive weight to grow. Look at the "
+        "sign of the gradient where the weight is positive.",
+        {"sign": 1.0},
+    ),
+    Mistake(
+        "sum_for_mean",
+        "Your loss is too large by the number of steps: it is a sum. With a sum the size of the "
+        "gradient, and so the right learning rate, depends on how much data was collected.",
+        {"average": "sum"},
+    ),
+    Mistake(
+        "gradient_through_the_weights",
+        "The loss is right, but a gradient also flows into the weights. They are data here: where "
+        "they come from a critic, your policy loss would train the critic to be wrong.",
+        {"weigh": "graph"},
+    ),
+    Mistake(
+        "probability_for_log",
+        "You weigh probabilities instead of their logarithms. The gradient of a probability "
+        "favours the actions that are taken often already. Which identity turned the gradient of "
+        "an expectation into an expectation?",
+        {"use": "probability"},
+    ),
+    Mistake(
+        "log_probs_detached",
+        "The loss is the right number, but its gradient does not exist: the log-probabilities are "
+        "cut off from the policy. Nothing would be learned.",
+        {"use": "detached"},
+    ),
+    Mistake(
+        "weights_missing",
+        "The weights have no effect: every action taken becomes more likely, whether it was good "
+        "or bad. All entries of your gradient are equal.",
+        {"use": "without weights"},
+    ),
+    Mistake(
+        "weights_centred",
+        "You subtract the mean of the weights first. That is a baseline, and a useful one, but it "
+        "is a step of its own: with one step it leaves nothing to learn from, as the second probe "
+        "shows.",
+        {"centred": True},
+    ),
+    Mistake(
+        "product_of_means",
+        "You multiply the mean log-probability by the mean weight. With one step that is the same, "
+        "with more it is not: each log-probability belongs to its own weight.",
+        function=products_of_means,
+    ),
+)
+
+SPEC = Spec(
+    name="policy_gradient_loss",
+    exercise="01_policy_gradients",
+    parameters=("log_probs", "weights"),
+    probes=probes,
+    oracle=oracle,
+    variant=variant,
+    mistakes=MISTAKES,
+    harness=harness,
+    parts=(
+        "loss",
+        "gradient with respect to `log_probs`",
+        "gradient with respect to `weights`",
+    ),
+    rows="step",
+)

@@ -1,0 +1,117 @@
+"""Task 1.1: the discounted rewards-to-go of one episode."""
+
+import numpy as np
+
+from ...spec import Mistake, Probe, Spec
+
+LENGTHS = {
+    "three steps": (3, 0.5),
+    "one step only": (1, 0.9),
+    "six steps": (6, 0.9),
+    "gamma is 1": (4, 1.0),
+    "twelve steps": (12, 0.8),
+}
+
+
+def probes(generator):
+    """Return one episode per length, with rewards of both signs."""
+    calls = []
+    for title, (steps, gamma) in LENGTHS.items():
+        signs = generator.choice([-1.0, 1.0], size=steps)
+        calls.append(Probe(title, (signs * generator.integers(5, 40, size=steps) / 10, gamma)))
+    return calls
+
+
+def oracle(rewards, gamma):
+    """Return the definition's sum, written out for every step."""
+    steps = len(rewards)
+    weights = [[gamma ** (k - t) if k >= t else 0.0 for k in range(steps)] for t in range(steps)]
+    return np.array(weights) @ rewards
+
+
+def variant(rewards, gamma, *, decay="gamma", own="kept", order="backward", output="each"):
+    """Return the sums by recursion, with options that commit mistakes."""
+    factor = {"gamma": gamma, "one": 1.0, "none": 0.0}[decay]
+    answer, total = np.zeros(len(rewards)), 0.0
+    steps = range(len(rewards)) if order == "forward" else reversed(range(len(rewards)))
+    for t in steps:
+        total = rewards[t] + factor * total
+        answer[t] = total if own == "kept" else total - rewards[t]
+    if output == "whole return":
+        return np.full(len(rewards), answer[0])
+    if output == "from time 0":
+        return answer * gamma ** np.arange(len(rewards))
+    if output == "twice":
+        return np.array([gamma * total for total in answer])
+    return answer
+
+
+def from_the_start(rewards, gamma):
+    """Discount by the time since the start, then sum to the end, over gamma^0."""
+    discounted = rewards * gamma ** np.arange(len(rewards))
+    return np.full(len(rewards), discounted.sum()) - np.cumsum(discounted) + rewards
+
+
+MISTAKES = (
+    Mistake(
+        "not_discounted",
+        "Later rewards enter with full weight. The last entry is right, and the error grows with "
+        "the number of steps that follow. What does a reward one step later cost?",
+        {"decay": "one"},
+    ),
+    Mistake(
+        "rewards_only",
+        "You return the rewards themselves: nothing of the later ones arrives. If your loop does "
+        "add the sum of the steps behind it, ask in which order the entries are filled.",
+        {"decay": "none"},
+    ),
+    Mistake(
+        "sums_the_past",
+        "Entry t of yours collects the rewards up to step t: the first entry is its own reward and "
+        "the last one holds everything. An action cannot change what came before it. Which end of "
+        "the episode can be filled first?",
+        {"order": "forward"},
+    ),
+    Mistake(
+        "whole_return",
+        "All your entries are equal: each is the return of the whole episode. The first entry is "
+        "right. From the second on, rewards are counted that came before the action.",
+        {"output": "whole return"},
+    ),
+    Mistake(
+        "discounted_from_the_start",
+        "The first entry is right, entry t is too small by the factor gamma to the power t. You "
+        "count the discount from the start of the episode. In a reward-to-go the reward of step t "
+        "itself has weight 1.",
+        {"output": "from time 0"},
+    ),
+    Mistake(
+        "own_reward_missing",
+        "The reward of step t itself is missing from entry t, so the last entry is 0. The reward "
+        "that an action earns at once is part of what it is judged by.",
+        {"own": "left out"},
+    ),
+    Mistake(
+        "one_discount_too_many",
+        "All your entries are too small by one factor gamma: the reward of step t is discounted "
+        "already. Compare the last entry with the last reward.",
+        {"output": "twice"},
+    ),
+    Mistake(
+        "sum_of_discounted_without_division",
+        "The first and the last entry are right, those between are not: you discount from the "
+        "start of the episode and then sum what is left, so the later rewards of entry t carry a "
+        "factor gamma to the power t too many.",
+        function=from_the_start,
+    ),
+)
+
+SPEC = Spec(
+    name="rewards_to_go",
+    exercise="01_policy_gradients",
+    parameters=("rewards", "gamma"),
+    probes=probes,
+    oracle=oracle,
+    variant=variant,
+    mistakes=MISTAKES,
+)

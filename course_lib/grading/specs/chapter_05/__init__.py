@@ -1,0 +1,3 @@
+"""Chapter 5: KL geometry and the natural gradient."""
+
+TASKS = ()

@@ -1,0 +1,3 @@
+"""Chapter 8: the line search and the whole step."""
+
+TASKS = ()

@@ -1,0 +1,3 @@
+"""Chapter 9: TRPO in practice."""
+
+TASKS = ()

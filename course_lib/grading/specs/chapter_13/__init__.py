@@ -1,0 +1,3 @@
+"""Chapter 13: which one should I use."""
+
+TASKS = ()

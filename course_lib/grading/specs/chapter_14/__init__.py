@@ -1,0 +1,3 @@
+"""Chapter 14: reading other people's code."""
+
+TASKS = ()
