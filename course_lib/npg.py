@@ -77,7 +77,7 @@ def update(
     gradient = -flatten(grad(policy_loss, parameters))
     require_finite(policy_gradient=gradient)
 
-    fisher = network_fisher_operator(agent.policy, batch.observations, settings.damping)
+    fisher = network_fisher_operator(agent.policy, batch.observations, settings.damping, old)
     solution = conjugate_gradient(fisher, gradient, settings.cg_iterations, settings.cg_tolerance)
     x = solution.x
     curvature = (x @ (gradient - solution.residual) - settings.damping * x @ x).item()

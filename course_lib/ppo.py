@@ -115,8 +115,8 @@ def update(
     if settings.normalize_advantages:
         advantages = torch.from_numpy(normalize(advantages.numpy()))
 
-    losses, kls = [], []  # per gradient step, per epoch
-    for _ in range(settings.epochs):
+    losses = []  # one row per gradient step
+    for epoch in range(1, settings.epochs + 1):
         permutation = torch.from_numpy(rng.permutation(len(advantages)))
         for index in permutation.split(settings.minibatch_size):
             observations = batch.observations[index]
@@ -133,16 +133,18 @@ def update(
                 old_values[index],
                 settings.value_clip_range,
             )
-            entropy = new.entropy().mean()
             require_finite(policy_loss=policy_loss, value_loss=critic_loss)
-            loss = policy_loss + settings.value_coef * critic_loss - settings.entropy_coef * entropy
+            loss = policy_loss + settings.value_coef * critic_loss
+            if settings.entropy_coef != 0:
+                loss = loss - settings.entropy_coef * new.entropy().mean()
             grad_norm = gradient_step(agent, loss, settings.max_grad_norm)
             losses.append(torch.stack((policy_loss, critic_loss, grad_norm)).detach())
 
+        if settings.max_kl is None and epoch < settings.epochs:
+            continue  # nobody asks how far the policy is
         with torch.no_grad():
             new = agent.policy(batch.observations)
-            kls.append(kl_divergence(old, new).item())
-        if settings.max_kl is not None and kls[-1] > settings.max_kl:
+        if settings.max_kl is not None and kl_divergence(old, new).item() > settings.max_kl:
             break
 
     ratio = importance_ratio(new.log_prob(batch.actions), old_log_probs)
@@ -152,5 +154,5 @@ def update(
         "value_loss": mean_value_loss,
         "grad_norm": mean_grad_norm,
         "clip_fraction": ((ratio - 1.0).abs() > settings.clip_range).float().mean().item(),
-        "epochs": float(len(kls)),
+        "epochs": float(epoch),
     }

@@ -144,7 +144,7 @@ def trpo_policy_step(
     objective = surrogate(new.log_prob(actions), old_log_probs, advantages)
     gradient = flatten(grad(objective, parameters))
 
-    fisher = network_fisher_operator(policy, observations, damping)
+    fisher = network_fisher_operator(policy, observations, damping, old)
     solution = conjugate_gradient(fisher, gradient, cg_iterations, cg_tolerance)
     x = solution.x
     # The residual gives x^T (F + damping I) x without another product; the KL knows no damping.

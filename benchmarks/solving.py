@@ -1,0 +1,174 @@
+"""CPU seconds until a task is solved, for one algorithm, one seed, one library.
+
+``python -m benchmarks.solving LIBRARY ALGORITHM ENVIRONMENT SEED`` runs once, in a process of its
+own, and prints JSON. The clock is the process's CPU time on one thread, without evaluations.
+"""
+
+import json
+import subprocess
+import sys
+import time
+from collections import deque
+from dataclasses import dataclass
+
+BUDGET = 1_000_000
+EVALUATE_EVERY = 20_000
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What counts as solved.
+
+    Parameters
+    ----------
+    score : float
+        Mean return to reach.
+    by_evaluation : bool
+        True: of 20 deterministic episodes, tried every 20,000 steps. False: of the last 20
+        training episodes, looked at after every update.
+    steps : int
+        Length of the run that the learning rate's schedule spans.
+    """
+
+    score: float
+    by_evaluation: bool
+    steps: int
+
+
+GOALS = {
+    "CartPole-v1": Goal(475.0, by_evaluation=False, steps=100_000),
+    "LunarLanderContinuous-v3": Goal(200.0, by_evaluation=True, steps=BUDGET),
+    "CartPoleSwingUp-v0": Goal(333.0, by_evaluation=True, steps=BUDGET),
+}
+
+
+class Clock:
+    """CPU seconds of this process since now, with pauses, and the record of one run.
+
+    It starts when the agent and its environments stand: imports are no training.
+    """
+
+    def __init__(self, env_id: str):
+        self.env_id, self.goal = env_id, GOALS[env_id]
+        self.paused, self.next_evaluation = 0.0, EVALUATE_EVERY
+        self.scores: list[list[float]] = []  # steps, CPU seconds, score
+        self.solved: list[float] | None = None
+        self.last_episodes: deque = deque(maxlen=20)
+        self.started = time.process_time()
+
+    def seconds(self) -> float:
+        """Return the CPU seconds of training so far."""
+        return time.process_time() - self.started - self.paused
+
+    def look(self, step: int, act) -> bool:
+        """Note where the run stands after `step` steps; return True once it is solved.
+
+        Parameters
+        ----------
+        step : int
+        act : callable
+            The deterministic policy, for evaluations.
+        """
+        from .evaluation import mean_return
+
+        seconds = self.seconds()
+        if not self.goal.by_evaluation:
+            full = len(self.last_episodes) == self.last_episodes.maxlen
+            score = sum(self.last_episodes) / 20 if full else float("-inf")
+        elif step < self.next_evaluation:
+            return False
+        else:
+            self.next_evaluation = (step // EVALUATE_EVERY + 1) * EVALUATE_EVERY
+            before = time.process_time()
+            score = mean_return(act, self.env_id)
+            self.paused += time.process_time() - before
+            self.scores.append([step, seconds, score])
+        if self.solved is None and score >= self.goal.score:
+            self.solved = [step, seconds]
+        return self.solved is not None
+
+    def record(self, step: int) -> dict:
+        """Return the run's record; a run that never arrives is counted at 1M steps."""
+        seconds = self.seconds()
+        steps, taken = self.solved or [BUDGET, seconds * BUDGET / step]
+        return {
+            "arrived": self.solved is not None,
+            "steps": steps,
+            "cpu_seconds": taken,
+            "scores": self.scores,
+        }
+
+
+def run_ours(algorithm: str, env_id: str, seed: int, backend: str) -> dict:
+    """Train with this library's preset until the goal, or to the end."""
+    from course_lib.presets import preset
+    from course_lib.run import Run
+    from course_lib.train import one_thread
+
+    with one_thread():
+        run = Run(env_id, preset(algorithm, env_id), GOALS[env_id].steps, seed, backend)
+        clock = Clock(env_id)
+        while run.updates_done < run.n_updates:
+            run.advance()
+            clock.last_episodes.extend(run.episodes[-1][:, 1])
+            if clock.look(run.step, run.agent.greedy()):
+                break
+        run.envs.close()
+    return clock.record(run.step)
+
+
+def run_sb3(algorithm: str, env_id: str, seed: int) -> dict:
+    """Train with Stable-Baselines3 or sb3-contrib and RL Baselines3 Zoo's settings."""
+    import torch
+    from stable_baselines3.common.callbacks import BaseCallback
+
+    from .zoo import make_model
+
+    torch.set_num_threads(1)
+
+    class Watch(BaseCallback):
+        """Look at the run after every step of the vector environment."""
+
+        def _on_step(self) -> bool:
+            for info in self.locals["infos"]:
+                if "episode" in info:
+                    clock.last_episodes.append(info["episode"]["r"])
+            if not clock.goal.by_evaluation and not any(
+                "episode" in i for i in self.locals["infos"]
+            ):
+                return True
+            return not clock.look(self.num_timesteps, self.act)
+
+        def act(self, observations):
+            normalizer = self.model.get_vec_normalize_env()
+            if normalizer is not None:
+                observations = normalizer.normalize_obs(observations)
+            return self.model.predict(observations, deterministic=True)[0]
+
+    model = make_model(algorithm, env_id, seed)
+    clock = Clock(env_id)
+    model.learn(clock.goal.steps, callback=Watch())
+    return clock.record(model.num_timesteps)
+
+
+def in_own_process(library: str, algorithm: str, env_id: str, seed: int) -> dict:
+    """Run once in a fresh process and return its record."""
+    command = [sys.executable, "-m", "benchmarks.solving", library, algorithm, env_id, str(seed)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def main() -> None:
+    """Run what the command line says and print the record as one line of JSON."""
+    library, algorithm, env_id, seed = sys.argv[1:]
+    if library == "sb3":
+        record = run_sb3(algorithm, env_id, int(seed))
+    else:
+        record = run_ours(algorithm, env_id, int(seed), backend=library)
+    print(json.dumps(record))
+
+
+if __name__ == "__main__":
+    main()
