@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve test colab browser grade exercises lint format repository clean
+.PHONY: help book serve test colab browser grade exercises benchmarks lint format repository clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,10 @@ grade: $(INSTALLED)  ## check the exercises you have written
 
 exercises: $(INSTALLED)  ## derive the exercise notebooks from the solutions
 	$(BIN)/python -m course_lib.grading.generate
+
+benchmarks: $(INSTALLED)  ## measure what is missing in results/benchmarks beside other libraries
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[compare,fast]'
+	$(BIN)/python -W ignore -m benchmarks
 
 lint: $(INSTALLED)  ## check style, formatting and that notebooks hold no outputs
 	$(BIN)/ruff check .

@@ -3,7 +3,6 @@
 import numpy as np
 import torch
 from gymnasium.spaces import Box
-from stable_baselines3.common.buffers import RolloutBuffer
 
 from course_lib.advantages import gae, gae_scan
 
@@ -33,12 +32,14 @@ def measure() -> dict:
     return {"rows": rows}
 
 
-def same_data(steps: int, copies: int) -> tuple[dict, RolloutBuffer, tuple]:
+def same_data(steps: int, copies: int) -> tuple[dict, object, tuple]:
     """Return one rollout in our form and in theirs.
 
     Their collector adds gamma V of the final observation to the reward of a truncated step, so
     the buffer never sees a truncation. The data does that for them.
     """
+    from stable_baselines3.common.buffers import RolloutBuffer
+
     rng = np.random.default_rng(0)
     shape = (steps, copies)
     rewards = rng.normal(size=shape).astype(np.float32)

@@ -196,15 +196,7 @@ def update(
     )
     with torch.no_grad():
         changes = policy_change(old, agent.policy(batch.observations), batch.actions)
-    critic = fit_critic(
-        agent,
-        batch,
-        settings.critic_epochs,
-        settings.minibatch_size,
-        rng,
-        settings.max_grad_norm,
-        settings.value_clip_range,
-    )
+    critic = fit_critic(agent, batch, settings, rng)
     norms = step.solution.residual_norms
     return {
         **critic,

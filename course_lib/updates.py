@@ -6,6 +6,7 @@ from torch import Tensor
 
 from .agent import Agent, Batch, require_finite
 from .distributions import Distribution
+from .settings import Settings
 from .surrogate import approx_kl, importance_ratio, kl_divergence
 
 
@@ -89,13 +90,7 @@ def value_loss(
 
 
 def fit_critic(
-    agent: Agent,
-    batch: Batch,
-    epochs: int,
-    minibatch_size: int,
-    rng: np.random.Generator,
-    max_grad_norm: float | None = None,
-    value_clip_range: float | None = None,
+    agent: Agent, batch: Batch, settings: Settings, rng: np.random.Generator
 ) -> dict[str, float]:
     """Fit the critic to a batch's value targets by epochs of minibatch steps.
 
@@ -107,11 +102,10 @@ def fit_critic(
     agent : Agent
         Its optimiser must hold the critic's parameters only.
     batch : Batch
-    epochs, minibatch_size : int
+    settings : NPGSettings or TRPOSettings
+        Their ``critic_epochs``, ``minibatch_size``, ``max_grad_norm`` and ``value_clip_range``.
     rng : numpy.random.Generator
         Shuffles the minibatches.
-    max_grad_norm, value_clip_range : float or None
-        See `gradient_step` and `value_loss`.
 
     Returns
     -------
@@ -124,15 +118,17 @@ def fit_critic(
         If the loss or its gradient is not finite.
     """
     old_values, record = batch.values, []
-    for _ in range(epochs):
+    for _ in range(settings.critic_epochs):
         permutation = torch.from_numpy(rng.permutation(len(old_values)))
-        for index in permutation.split(minibatch_size):
-            values = agent.value_network(batch.observations[index])
+        for index in permutation.split(settings.minibatch_size):
             loss = value_loss(
-                values, batch.value_targets[index], old_values[index], value_clip_range
+                agent.value_network(batch.observations[index]),
+                batch.value_targets[index],
+                old_values[index],
+                settings.value_clip_range,
             )
             require_finite(value_loss=loss)
-            grad_norm = gradient_step(agent, loss, max_grad_norm)
+            grad_norm = gradient_step(agent, loss, settings.max_grad_norm)
             record.append(torch.stack((loss, grad_norm)).detach())
     loss, grad_norm = torch.stack(record).mean(0).tolist()
     return {"value_loss": loss, "grad_norm": grad_norm}

@@ -301,12 +301,14 @@ def test_value_clipping_is_used_by_ppo_and_by_the_critics_fit():
 
 def test_critic_fit_reaches_the_least_squares_solution():
     """A critic without hidden layers is linear regression, which has a closed form."""
-    settings = trpo.TRPOSettings(hidden=(), learning_rate=0.03)
+    settings = trpo.TRPOSettings(
+        hidden=(), learning_rate=0.03, critic_epochs=300, minibatch_size=64, max_grad_norm=None
+    )
     agent, batch = agent_and_batch(settings)
     X = torch.cat([batch.observations, torch.ones(64, 1)], dim=1)
     best = torch.linalg.lstsq(X, batch.value_targets[:, None]).solution
     floor = 0.5 * (X @ best - batch.value_targets[:, None]).square().mean().item()
-    fit_critic(agent, batch, 300, 64, np.random.default_rng(0))
+    fit_critic(agent, batch, settings, np.random.default_rng(0))
     reached = value_loss(agent.value_network(batch.observations), batch.value_targets).item()
     assert reached == pytest.approx(floor, rel=1e-3)
 
