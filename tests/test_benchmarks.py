@@ -4,6 +4,7 @@ import json
 import statistics
 
 import pytest
+
 from benchmarks import fisher, pieces, table
 from benchmarks.plan import plan
 
