@@ -62,6 +62,7 @@ def variant(
         "new": (new * advantages).sum(axis=1),
         "old": (old * advantages).sum(axis=1),
         "all": advantages.sum(axis=1),
+        "mean": (new * advantages).mean(axis=1),
         "best": advantages.max(axis=1),
     }[actions]
     visits = {
@@ -119,6 +120,13 @@ MISTAKES = (
         "You add up the advantages of all actions of a state with equal weight. The new policy "
         "does not take them equally often: an average over its actions is asked for.",
         {"actions": "all"},
+    ),
+    Mistake(
+        "mean_over_actions",
+        "Your answer is too small by the number of actions: you take a mean where the "
+        "probabilities of the actions have done the averaging already. What do the weights of one "
+        "state sum to?",
+        {"actions": "mean"},
     ),
     Mistake(
         "best_actions",

@@ -68,10 +68,11 @@ def variant(
         "probabilities": lambda: now.exp() / past.exp(),
         "new probability": lambda: now.exp(),
         "new logarithm": lambda: now,
+        "minus one": lambda: (now - past).exp() - 1,
     }[ratio]()
     if clip:
         factors = factors.clamp(0.8, 1.2)
-    terms = factors * weights
+    terms = factors if weigh == "nothing" else factors * weights
     if average == "product":
         return sign * factors.mean() * weights.mean()
     if average == "self-normalised":
@@ -132,6 +133,19 @@ MISTAKES = (
         "You weigh log-probabilities: the objective of chapter 1. Its gradient is right only while "
         "the two policies are the same, as in the fourth probe. Its value means nothing.",
         {"ratio": "new logarithm"},
+    ),
+    Mistake(
+        "ratio_minus_one",
+        "Your gradient is right, the value is off by the mean advantage: 1 is subtracted from the "
+        "ratio. While the two policies are the same, as in the fourth probe, the ratio is 1 and "
+        "the surrogate is the mean advantage.",
+        {"ratio": "minus one"},
+    ),
+    Mistake(
+        "advantages_ignored",
+        "The advantages have no effect: your mean is that of the ratios alone. It is near 1 for "
+        "every policy and says nothing about which one is better.",
+        {"weigh": "nothing"},
     ),
     Mistake(
         "data_not_detached",

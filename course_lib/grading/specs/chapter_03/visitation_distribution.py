@@ -39,7 +39,7 @@ def oracle(transitions, gamma, initial, policy):
 
 def variant(
     transitions, gamma, initial, policy, *, scale="1 - gamma", start="initial", act="policy",
-    side="left", terms="all", power="t", discount="gamma",
+    side="left", terms="all", weight="gamma^t", discount="gamma",
 ):  # fmt: skip
     """Return the distribution by an inverse matrix, with options that commit mistakes."""
     states, actions = policy.shape
@@ -63,14 +63,10 @@ def variant(
         visits = visits - first @ np.linalg.matrix_power(gamma * chain, 100) @ resolvent
     if terms == "without the first":
         visits = visits - first
-    if power == "t + 1":
+    if weight == "gamma^(t + 1)":
         visits = gamma * visits
-    return visits * {
-        "1 - gamma": 1 - gamma,
-        "one": 1.0,
-        "twice": (1 - gamma) ** 2,
-        "divided": 1 / (1 - gamma),
-    }[scale]
+    power = {"1 - gamma": 1, "one": 0, "twice": 2, "divided": -1}[scale]
+    return (1 - gamma) ** power * visits
 
 
 MISTAKES = (
@@ -134,7 +130,7 @@ MISTAKES = (
         "one_discount_too_many",
         "All your numbers are too small by one factor gamma. The state at time 0 has weight 1 in "
         "the sum, before it is normalised.",
-        {"power": "t + 1"},
+        {"weight": "gamma^(t + 1)"},
     ),
     Mistake(
         "a_hundred_steps",
