@@ -89,9 +89,12 @@ def variant(
         "swapped": (omega, 1 - omega),
         "added": (1.0, omega),
         "greedy": (0.0, 1.0),
-        "old": (1.0, 0.0),
-    }[weights]
+    }.get(weights, (1 - omega, omega))
     answer = kept * old + added * greedy
+    if weights == "set":
+        answer = np.where(greedy > 0, omega, (1 - omega) * old)
+    if weights == "taken evenly":
+        answer = old + omega * (greedy - (1 - greedy) / (actions - 1))
     return answer / answer.sum(axis=1, keepdims=True) if renormalise else answer
 
 
@@ -114,6 +117,19 @@ MISTAKES = (
         "greedy policy has weight omega / (1 + omega) in them. With omega 1 nothing of the old "
         "policy should be left.",
         {"weights": "added", "renormalise": True},
+    ),
+    Mistake(
+        "old_share_of_the_best_lost",
+        "The best action has probability omega exactly, so your rows sum to less than 1. The old "
+        "policy took that action now and then as well, and goes on doing so.",
+        {"weights": "set"},
+    ),
+    Mistake(
+        "taken_evenly",
+        "What the best action gains you take from the others in equal parts, so a rare action can "
+        "get a negative probability. In a mixture the old policy shrinks as a whole: its actions "
+        "keep their proportions.",
+        {"weights": "taken evenly"},
     ),
     Mistake(
         "greedy_policy",

@@ -56,6 +56,12 @@ MISTAKES = (
         {"sign": 1.0},
     ),
     Mistake(
+        "no_penalty",
+        "You return the surrogate itself. It is right about J(new) to first order only and may lie "
+        "above it. A guarantee has to subtract what that can cost. Only gamma 0 costs nothing.",
+        {"sign": 0.0},
+    ),
+    Mistake(
         "penalty_only",
         "The surrogate has no effect in your answer: it is minus the penalty. The guarantee is "
         "about J(new), so it starts from what the surrogate promises.",

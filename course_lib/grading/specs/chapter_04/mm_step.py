@@ -89,7 +89,7 @@ def variant(
         if direction == "new to old":  # 0 log 0 is 0
             kl = -np.where(new > 0, new * logs, 0.0).sum(axis=2)
     tv = np.abs(old - new).sum(axis=2) / 2
-    distance = {"kl": kl, "tv squared": 2 * tv**2, "tv": tv}[measure]
+    distance = {"kl": kl, "tv": 2 * tv**2}[measure]
     weights = visitation * (1 - gamma)
     far = {
         "max": distance.max(axis=1),
@@ -97,13 +97,12 @@ def variant(
         "d_old": (weights * distance).sum(axis=1),
         "sum": distance.sum(axis=1),
     }[over]
-    taken = {"new": new, "difference": new - old, "old": np.broadcast_to(old, new.shape)}[actions]
+    taken = {"new": new, "old": np.broadcast_to(old, new.shape), "all": np.ones(new.shape)}[actions]
     gains = (taken * advantages).sum(axis=2)
     largest = {
         "A": np.abs(advantages).max(),
         "signed": advantages.max(),
         "new": np.abs(gains).max(axis=1),
-        "mean": np.abs(advantages).mean(),
     }[eps]
     states = {
         "rho": visitation,
@@ -121,9 +120,8 @@ def variant(
 MISTAKES = (
     Mistake(
         "no_penalty",
-        "You choose by the surrogate alone. It lies above J as often as below, so its maximum "
-        "promises nothing; it always goes as far as it can. What keeps the step close to the old "
-        "policy?",
+        "You choose by the surrogate alone. It may lie above J, so its maximum promises nothing, "
+        "and it always goes as far as it can. What keeps the step close to the old policy?",
         {"sign": 0.0},
     ),
     Mistake(
@@ -177,7 +175,7 @@ MISTAKES = (
     Mistake(
         "largest_advantage_without_size",
         "Your eps_A is the largest advantage. It has to be the largest in size: an action that is "
-        "strongly negative counts too. Where the largest one is positive you are right.",
+        "strongly negative counts too. Where no negative one is larger in size you are right.",
         {"eps": "signed"},
     ),
     Mistake(
@@ -216,6 +214,18 @@ MISTAKES = (
         "Your gains are 0 for every candidate: the old policy's own actions have advantage 0 on "
         "average. Whose actions does the surrogate judge?",
         {"actions": "old"},
+    ),
+    Mistake(
+        "actions_not_weighted",
+        "You add up the advantages with equal weight, so every candidate gets the same gain. The "
+        "surrogate averages them over the candidate's actions.",
+        {"actions": "all"},
+    ),
+    Mistake(
+        "total_variation_for_kl",
+        "You measure the candidates by their total variation. With the right constant that is a "
+        "minorant too, and a higher one. Here the KL is asked for, as in kind max_kl of task 3.",
+        {"measure": "tv"},
     ),
     Mistake(
         "horizon_once",

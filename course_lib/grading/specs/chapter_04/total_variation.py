@@ -35,7 +35,7 @@ def oracle(old, new):
     return answer
 
 
-def variant(old, new, *, half=True, norm="absolute", over="actions", axis="actions"):
+def variant(old, new, *, half="once", norm="absolute", over="actions", axis="actions"):
     """Return the distance from what one policy takes more often, with options for mistakes."""
     difference = old - new
     with np.errstate(all="ignore"):
@@ -57,7 +57,7 @@ def variant(old, new, *, half=True, norm="absolute", over="actions", axis="actio
         answer = answer.mean()
     if axis == "max over states":
         answer = answer.max()
-    return answer / 2 if half else answer
+    return answer / {"once": 2, "never": 1, "twice": 4}[half]
 
 
 MISTAKES = (
@@ -66,7 +66,14 @@ MISTAKES = (
         "Your distances are too large by the factor 2. Every bit of probability that leaves one "
         "action arrives at another, and you count it twice. The largest distance, between policies "
         "that never take the same action, is 1.",
-        {"half": False},
+        {"half": "never"},
+    ),
+    Mistake(
+        "half_twice",
+        "Your distances are half as large as they should be. What one policy takes more often adds "
+        "up to the whole total variation; only the sum over all differences is halved. Policies "
+        "that never take the same action are 1 apart.",
+        {"half": "twice"},
     ),
     Mistake(
         "signed_sum",
