@@ -121,7 +121,8 @@ def not_finite(spec: Spec, right, answer: Answer) -> Fact | None:
     actual = comparable(answer, right)
     actuals = actual if isinstance(right, tuple) else (actual,)
     for one, other in zip(rights, actuals, strict=True):
-        bad = int((~np.isfinite(other) & np.isfinite(one)).sum())
+        same = (other == one) | (np.isnan(other) & np.isnan(one))
+        bad = int((~np.isfinite(other) & ~same).sum())
         if bad:
             headline = f"Its answer holds {bad} entries that are NaN or infinite."
             return headline, "Look for a division by zero, or the logarithm of 0."
@@ -130,11 +131,13 @@ def not_finite(spec: Spec, right, answer: Answer) -> Fact | None:
 
 def factor(spec: Spec, rights: list, numbers: list) -> Fact | None:
     """All answers are one constant times the right ones."""
-    right, number = np.concatenate([r.ravel() for r in rights]), join(numbers)
+    right, number = join(rights), join(numbers)
+    finite = np.isfinite(right)
+    right, number = right[finite], number[finite]
     with np.errstate(over="ignore", invalid="ignore"):
         ratio = float(right @ number / max(right @ right, 1e-300))
     if not np.isfinite(ratio) or abs(ratio) < 1e-6:
-        if np.abs(number).max() > spec.tolerance:
+        if np.abs(number).max(initial=0.0) > spec.tolerance or not finite.all():
             return None
         return "All its numbers are 0.", "Is the result written to, and returned?"
     scaled = [ratio * r for r in rights]
@@ -170,7 +173,8 @@ def shifted_in_time(spec: Spec, rights: list, numbers: list) -> Fact | None:
 def whole_numbers(spec: Spec, rights: list, numbers: list) -> Fact | None:
     """The decimals were cut off."""
     whole = all((n == np.round(n)).all() for n in numbers)
-    near = all((np.abs(r - n) <= 1).all() for r, n in zip(rights, numbers, strict=True))
+    with np.errstate(invalid="ignore"):  # infinity - infinity
+        near = all((np.abs(r - n) <= 1).all() for r, n in zip(rights, numbers, strict=True))
     if whole and near:
         return "Its numbers have lost their decimals.", "Is the result kept in an integer array?"
     return None
@@ -178,8 +182,10 @@ def whole_numbers(spec: Spec, rights: list, numbers: list) -> Fact | None:
 
 def nearly(spec: Spec, rights: list, numbers: list) -> Fact | None:
     """The answer is close, but not as close as float32 allows."""
-    worst = max(np.abs(r - n).max(initial=0) for r, n in zip(rights, numbers, strict=True))
     if all(close(r, n, NEARLY) for r, n in zip(rights, numbers, strict=True)):
+        right, number = join(rights), join(numbers)
+        finite = np.isfinite(right)
+        worst = np.abs(right[finite] - number[finite]).max(initial=0.0)
         hint = "Rounding, float16 or an extra epsilon can do this; float32 is precise enough."
         return f"Its numbers are close, but off by up to {worst:.2g}.", hint
     return None

@@ -1,0 +1,166 @@
+"""Task 3.2: the performance-difference lemma as a number."""
+
+import numpy as np
+
+from ...spec import Mistake, Probe, Spec
+from .worlds import (
+    chain_of,
+    draw_distributions,
+    draw_policies,
+    draw_rewards,
+    values_of,
+    visits_of,
+)
+
+SIZES = {
+    "two states, three actions": (2, 3, 0.5),
+    "three states, two actions": (3, 2, 0.9),
+    "gamma is 0: only the first step counts": (3, 4, 0.0),
+    "four states, three actions": (4, 3, 0.7),
+    "five states, two actions": (5, 2, 0.8),
+}
+
+
+def probes(generator):
+    """Return MDPs and two policies, of which now one and now the other is better."""
+    calls = []
+    for title, (states, actions, gamma) in SIZES.items():
+        transitions = draw_distributions(generator, states, actions, states)
+        initial = draw_distributions(generator, states)
+        while True:
+            rewards = draw_rewards(generator, states, actions)
+            old, new = draw_policies(generator, states, actions)
+            arguments = (transitions, rewards, gamma, initial, old, new)
+            # The states must matter: the surrogate's gain is another number.
+            gap = oracle(*arguments) - variant(*arguments, states="old")
+            if abs(gap) > 0.02 or gamma == 0:
+                break
+        calls.append(Probe(title, arguments))
+    return calls
+
+
+def oracle(transitions, rewards, gamma, initial, old, new):
+    """Return the other side of the lemma: J(new) - J(old), from two Bellman equations."""
+    earned = []
+    for policy in (old, new):
+        system = np.eye(len(initial)) - gamma * chain_of(transitions, policy)
+        earned.append(initial @ np.linalg.solve(system, (policy * rewards).sum(axis=1)))
+    return earned[1] - earned[0]
+
+
+def variant(
+    transitions, rewards, gamma, initial, old, new, *, states="new", actions="new", sign=1.0,
+    judge="advantage", factor="1 / (1 - gamma)", constant="none",
+):  # fmt: skip
+    """Return the lemma's sum, with options that commit mistakes."""
+    values, action_values = values_of(transitions, rewards, gamma, old)
+    advantages = {
+        "advantage": action_values - values[:, None],
+        "action value": action_values,
+    }[judge]
+    gains = {
+        "new": (new * advantages).sum(axis=1),
+        "old": (old * advantages).sum(axis=1),
+        "all": advantages.sum(axis=1),
+        "mean": (new * advantages).mean(axis=1),
+        "best": advantages.max(axis=1),
+    }[actions]
+    visits = {
+        "new": visits_of(transitions, gamma, initial, new),
+        "old": visits_of(transitions, gamma, initial, old),
+        "first": initial / (1 - gamma),
+        "all": np.full(len(initial), 1 / len(initial) / (1 - gamma)),
+    }[states]
+    scale = {"1 / (1 - gamma)": 1.0, "one": 1 - gamma, "twice": 1 / (1 - gamma)}[factor]
+    answer = sign * scale * visits @ gains
+    return answer + initial @ values if constant == "J(old)" else answer
+
+
+MISTAKES = (
+    Mistake(
+        "states_of_the_old_policy",
+        "You weigh the states as the old policy visits them. That sum is the gain of the "
+        "surrogate: it agrees with the lemma to first order only. Where gamma is 0 both visit the "
+        "same states, and there you are right. Whose states does the lemma sum over?",
+        {"states": "old"},
+    ),
+    Mistake(
+        "one_policy_only",
+        "Your answer is 0 in every probe. A policy's own actions have advantage 0 on average, in "
+        "every state. Advantages and actions must belong to two different policies: which is "
+        "which?",
+        {"actions": "old"},
+    ),
+    Mistake(
+        "sign",
+        "Your answer has the wrong sign: it is J(old) - J(new). In the lemma the old policy judges "
+        "by its advantages, and the new one acts. Are two of your arguments swapped?",
+        {"sign": -1.0},
+    ),
+    Mistake(
+        "factor_missing",
+        "Your answer is too small by the factor 1 - gamma: it is an average over visited states, "
+        "a gain per step. The return adds up all steps. Where gamma is 0 you are right.",
+        {"factor": "one"},
+    ),
+    Mistake(
+        "factor_twice",
+        "Your answer is too large by the factor 1 / (1 - gamma). The unnormalised visitation has "
+        "that factor inside already; the distribution has not. Which one do you use?",
+        {"factor": "twice"},
+    ),
+    Mistake(
+        "action_values_for_advantages",
+        "You weigh Q, not the advantage. Q without V counts everything that follows, again at "
+        "every step on the way. Let both policies be the same: the difference must then be 0.",
+        {"judge": "action value"},
+    ),
+    Mistake(
+        "actions_not_weighted",
+        "You add up the advantages of all actions of a state with equal weight. The new policy "
+        "does not take them equally often: an average over its actions is asked for.",
+        {"actions": "all"},
+    ),
+    Mistake(
+        "mean_over_actions",
+        "Your answer is too small by the number of actions: you take a mean where the "
+        "probabilities of the actions have done the averaging already. What do the weights of one "
+        "state sum to?",
+        {"actions": "mean"},
+    ),
+    Mistake(
+        "best_actions",
+        "You take the largest advantage of every state. That is the gain of the greedy policy's "
+        "actions. The new policy does what its probabilities say.",
+        {"actions": "best"},
+    ),
+    Mistake(
+        "states_equally_often",
+        "You average over the states with equal weight. Some are visited more often than others, "
+        "and early visits count more. What says how often?",
+        {"states": "all"},
+    ),
+    Mistake(
+        "first_states_only",
+        "You weigh the states by `initial` alone. That is how often they are visited at time 0; "
+        "later the new policy is elsewhere. Where gamma is 0 you are right.",
+        {"states": "first"},
+    ),
+    Mistake(
+        "return_for_difference",
+        "Your number is J(new). The lemma is about the difference: either J(old) is added, or the "
+        "rewards stand where the old policy's advantages belong. Let both policies be the same: "
+        "the answer must then be 0.",
+        {"constant": "J(old)"},
+    ),
+)
+
+SPEC = Spec(
+    name="performance_difference",
+    exercise="03_the_surrogate_objective",
+    parameters=("transitions", "rewards", "gamma", "initial", "old", "new"),
+    probes=probes,
+    oracle=oracle,
+    variant=variant,
+    mistakes=MISTAKES,
+)

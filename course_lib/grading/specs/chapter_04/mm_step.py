@@ -1,0 +1,253 @@
+"""Task 4.5: one step of minorisation-maximisation, over a list of candidates."""
+
+import numpy as np
+
+from ...spec import Mistake, Probe, Spec
+from ..chapter_03.worlds import (
+    draw_distributions,
+    draw_policies,
+    draw_rewards,
+    values_of,
+    visits_of,
+)
+
+SIZES = {
+    "two states, three actions, three candidates": (2, 3, 0.2, (0.3,)),
+    "three states, two actions, five candidates": (3, 2, 0.3, (0.2, 0.4, 0.6)),
+    "four states, three actions, gamma 0.5": (4, 3, 0.5, (0.05, 0.1, 0.2, 0.4)),
+    "the last candidate is the greedy policy, whose KL is infinite": (3, 4, 0.2, (0.1, 0.3, 1.0)),
+    "gamma 0.9: a step has to be tiny": (2, 4, 0.9, (0.001, 0.01, 0.1)),
+}
+MARGIN = 0.002  # between the best minorant and the next, so that rounding cannot choose
+
+
+def probes(generator):
+    """Return old policies, candidates of which one is the old policy, and what is known of them."""
+    return [Probe(title, draw(generator, title, *size)) for title, size in SIZES.items()]
+
+
+def draw(generator, title, states, actions, gamma, weights):
+    """Return the arguments of one call, in which the best candidate is worth a choice."""
+    while True:
+        transitions = draw_distributions(generator, states, actions, states)
+        rewards = draw_rewards(generator, states, actions)
+        initial = draw_distributions(generator, states)
+        old, other = draw_policies(generator, states, actions)
+        values, action_values = values_of(transitions, rewards, gamma, old)
+        advantages = action_values - values[:, None]
+        if states == 4 and advantages.min() > -1.1 * advantages.max():
+            continue  # the largest in size must be negative here
+        greedy = np.eye(actions)[advantages.argmax(axis=1)]
+        candidates = [(1 - w) * old + w * greedy for w in weights]
+        candidates.insert(1, old)
+        candidates.insert(0, other)
+        visits = visits_of(transitions, gamma, initial, old)
+        arguments = (old, np.array(candidates), advantages, visits, float(initial @ values), gamma)
+        policy, minorants = oracle(*arguments)
+        bold, _ = variant(*arguments, sign=0.0)
+        first, second = np.sort(minorants)[:-3:-1]
+        # With gamma 0.9 the guarantee is so narrow that the next candidate is the old policy.
+        margin = MARGIN / 20 if gamma == 0.9 else MARGIN
+        steps = first - second > margin * max(1.0, np.abs(minorants[np.isfinite(minorants)]).max())
+        if steps and not np.array_equal(policy, old) and not np.array_equal(policy, bold):
+            return arguments
+
+
+def oracle(old, candidates, advantages, visitation, expected_return, gamma):
+    """Return the best candidate and all minorants, sum by sum."""
+    states, actions = old.shape
+    largest = max(abs(a) for a in advantages.ravel().tolist())
+    minorants = []
+    for new in candidates:
+        gain, farthest = 0.0, 0.0
+        for s in range(states):
+            distance = 0.0
+            for a in range(actions):
+                gain += visitation[s] * new[s, a] * advantages[s, a]
+                if new[s, a] == 0.0:
+                    distance = np.inf
+                else:
+                    distance += old[s, a] * np.log(old[s, a] / new[s, a])
+            farthest = max(farthest, distance)
+        price = 2 * gamma * largest / (1 - gamma) ** 2
+        minorants.append(expected_return + gain - price * farthest)
+    best = int(np.argmax(minorants))
+    return candidates[best], np.array(minorants)
+
+
+def variant(
+    old, candidates, advantages, visitation, expected_return, gamma, *, sign=-1.0, constant=2,
+    direction="old to new", over="max", eps="A", base="J(old)", scale="rho", actions="new",
+    horizon=2, discount="gamma", measure="kl", choose="largest",
+):  # fmt: skip
+    """Return the step for all candidates at once, with options that commit mistakes."""
+    new = candidates
+    with np.errstate(all="ignore"):
+        logs = np.log(old) - np.log(new)
+        kl = (old * logs).sum(axis=2) if direction == "old to new" else -(new * logs).sum(axis=2)
+        kl = np.where(np.isnan(kl), np.inf, kl)
+        if direction == "new to old":  # 0 log 0 is 0
+            kl = -np.where(new > 0, new * logs, 0.0).sum(axis=2)
+    tv = np.abs(old - new).sum(axis=2) / 2
+    distance = {"kl": kl, "tv": 2 * tv**2}[measure]
+    weights = visitation * (1 - gamma)
+    far = {
+        "max": distance.max(axis=1),
+        "mean": distance.mean(axis=1),
+        "d_old": (weights * distance).sum(axis=1),
+        "sum": distance.sum(axis=1),
+    }[over]
+    taken = {"new": new, "old": np.broadcast_to(old, new.shape), "all": np.ones(new.shape)}[actions]
+    gains = (taken * advantages).sum(axis=2)
+    largest = {
+        "A": np.abs(advantages).max(),
+        "signed": advantages.max(),
+        "new": np.abs(gains).max(axis=1),
+    }[eps]
+    states = {
+        "rho": visitation,
+        "d": weights,
+        "divided": visitation / (1 - gamma),
+        "none": np.ones(len(visitation)),
+    }[scale]
+    start = expected_return if base == "J(old)" else 0.0
+    price = constant * largest * (gamma if discount == "gamma" else 1.0) / (1 - gamma) ** horizon
+    minorants = start + gains @ states + (sign * price * far if sign else 0.0)
+    order = {"largest": minorants, "smallest": -minorants, "surrogate": gains @ states}[choose]
+    return candidates[int(order.argmax())], minorants
+
+
+MISTAKES = (
+    Mistake(
+        "no_penalty",
+        "You choose by the surrogate alone. It may lie above J, so its maximum promises nothing, "
+        "and it always goes as far as it can. What keeps the step close to the old policy?",
+        {"sign": 0.0},
+    ),
+    Mistake(
+        "penalty_added",
+        "Your penalty has the wrong sign: it rewards candidates that are far away. A minorant lies "
+        "below J. At the old policy itself yours is right, since its KL is 0.",
+        {"sign": 1.0},
+    ),
+    Mistake(
+        "chosen_by_the_surrogate",
+        "Your minorants are right, but you choose the candidate with the largest surrogate. The "
+        "guarantee belongs to the largest minorant.",
+        {"choose": "surrogate"},
+    ),
+    Mistake(
+        "smallest_minorant",
+        "Your minorants are right, but you choose the smallest. J of the new policy is at least "
+        "its minorant, so a large one is wanted.",
+        {"choose": "smallest"},
+    ),
+    Mistake(
+        "paper_constant",
+        "Your penalty is twice as large as it has to be. That is the constant of the TRPO paper, "
+        "from TV^2 <= KL. Pinsker's inequality gives half of it, as in kind max_kl of task 3.",
+        {"constant": 4},
+    ),
+    Mistake(
+        "kl_reversed",
+        "You measure KL(new || old). The guarantee is stated for KL(old || new). The candidate "
+        "that rules out actions of the old policy shows it: its minorant should be minus infinity.",
+        {"direction": "new to old"},
+    ),
+    Mistake(
+        "mean_kl",
+        "You take the mean of the KL over the states with equal weight. The guarantee needs the "
+        "largest KL of all states: the new policy may go where the old one seldom was.",
+        {"over": "mean"},
+    ),
+    Mistake(
+        "mean_kl_of_visited_states",
+        "You take the mean of the KL over the states that the old policy visits. That is TRPO's "
+        "practice. The guarantee with this constant needs the largest KL of all states.",
+        {"over": "d_old"},
+    ),
+    Mistake(
+        "kl_added_up",
+        "You add up the KL over the states. The guarantee asks for less: only the largest one "
+        "counts. Your penalty grows with the number of states.",
+        {"over": "sum"},
+    ),
+    Mistake(
+        "largest_advantage_without_size",
+        "Your eps_A is the largest advantage. It has to be the largest in size: an action that is "
+        "strongly negative counts too. Where no negative one is larger in size you are right.",
+        {"eps": "signed"},
+    ),
+    Mistake(
+        "eps_of_the_new_policy",
+        "You use eps_new, which depends on the candidate. It belongs to the bound with the total "
+        "variation to the first power. With the max KL goes eps_A, one number for all candidates.",
+        {"eps": "new"},
+    ),
+    Mistake(
+        "old_return_missing",
+        "Your choice is right, but all minorants are too small by J(old). That constant does not "
+        "change the maximum. Without it they cannot be compared with J: at the old policy the two "
+        "must agree.",
+        {"base": "nothing"},
+    ),
+    Mistake(
+        "visitation_normalised",
+        "Your gains are too small by the factor 1 - gamma: you weigh the states with d. The "
+        "argument is rho already, unnormalised, as the surrogate needs it.",
+        {"scale": "d"},
+    ),
+    Mistake(
+        "visitation_divided",
+        "Your gains are too large by the factor 1 / (1 - gamma). The argument is rho, which sums "
+        "to that number already.",
+        {"scale": "divided"},
+    ),
+    Mistake(
+        "visitation_ignored",
+        "You add up the gains of the states with equal weight. The surrogate weighs each state by "
+        "how often the old policy visits it.",
+        {"scale": "none"},
+    ),
+    Mistake(
+        "old_actions",
+        "Your gains are 0 for every candidate: the old policy's own actions have advantage 0 on "
+        "average. Whose actions does the surrogate judge?",
+        {"actions": "old"},
+    ),
+    Mistake(
+        "actions_not_weighted",
+        "You add up the advantages with equal weight, so every candidate gets the same gain. The "
+        "surrogate averages them over the candidate's actions.",
+        {"actions": "all"},
+    ),
+    Mistake(
+        "total_variation_for_kl",
+        "You measure the candidates by their total variation. With the right constant that is a "
+        "minorant too, and a higher one. Here the KL is asked for, as in kind max_kl of task 3.",
+        {"measure": "tv"},
+    ),
+    Mistake(
+        "horizon_once",
+        "Your penalty lacks one factor 1 / (1 - gamma). Compare with kind max_kl of task 3.",
+        {"horizon": 1},
+    ),
+    Mistake(
+        "gamma_missing",
+        "Your penalty lacks the factor gamma. Were gamma 0, later states would not count and the "
+        "surrogate would be exact. Compare with kind max_kl of task 3.",
+        {"discount": "none"},
+    ),
+)
+
+SPEC = Spec(
+    name="mm_step",
+    exercise="04_monotonic_improvement",
+    parameters=("old", "candidates", "advantages", "visitation", "expected_return", "gamma"),
+    probes=probes,
+    oracle=oracle,
+    variant=variant,
+    mistakes=MISTAKES,
+    parts=("policy", "minorants"),
+    rows="entry",
+)
