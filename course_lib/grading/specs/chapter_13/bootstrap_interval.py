@@ -214,4 +214,5 @@ SPEC = Spec(
     variant=variant,
     mistakes=MISTAKES,
     parts=("lower limit", "upper limit"),
+    seconds=20.0,  # importing scipy.stats takes a while
 )

@@ -1,4 +1,4 @@
-"""Task 13.3: the share of runs that failed, with its Wilson score interval."""
+"""Task 13.3: the share of runs that failed, with its score interval (Wilson 1927)."""
 
 import math
 
@@ -254,8 +254,7 @@ MISTAKES = (
     ),
     Mistake(
         "high_first",
-        "The limits have changed places: the lower one comes second, the upper one third in the "
-        "answer that the task asks for.",
+        "The limits have changed places. After the rate comes the lower limit, then the upper one.",
         {"output": "swapped"},
     ),
     Mistake(
@@ -282,4 +281,5 @@ SPEC = Spec(
     variant=variant,
     mistakes=MISTAKES,
     parts=("rate", "lower limit", "upper limit"),
+    seconds=20.0,  # importing scipy.stats takes a while
 )

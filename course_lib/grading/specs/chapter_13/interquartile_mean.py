@@ -1,4 +1,4 @@
-"""Task 13.1: the interquartile mean over runs."""
+"""Task 13.1: the interquartile mean over runs (Agarwal et al. 2021, arXiv:2108.13264)."""
 
 import math
 
@@ -163,7 +163,7 @@ MISTAKES = (
     ),
     Mistake(
         "a_third_at_either_end",
-        "You leave out a third of the runs at either end. The probes with four runs hide it. "
+        "You leave out a third of the runs at either end. Four, five and eight runs hide it. "
         "Which share of the runs lies below the first quartile?",
         {"cut": "third"},
     ),
@@ -248,4 +248,5 @@ SPEC = Spec(
     variant=variant,
     mistakes=MISTAKES,
     rows="evaluation",
+    seconds=20.0,  # importing scipy.stats takes a while
 )

@@ -79,8 +79,6 @@ def variant(
     if cut == "log_std":
         log_std = log_std.detach()
     log_sigma = power * log_std
-    if cut == "mean":
-        mean = mean.detach()
     z = (actions - mean) / log_sigma.exp()
     terms = -square * z * z - width * log_sigma - constant * LOG_2PI / 2
     if dims == "each":

@@ -170,7 +170,6 @@ def variant(
             "tested": kl <= max_kl,
             "strictly": kl < max_kl,
             "not tested": True,
-            "outside": kl > max_kl,
         }[region]
         if (good and inside) if both else (good or inside):
             return {

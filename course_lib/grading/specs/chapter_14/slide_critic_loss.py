@@ -61,8 +61,6 @@ def variant(
         "sums": (predictions - column.T).sum(dim=1),
         "first prediction": predictions[0] - column,
         "first target": predictions - column[0],
-        "sorted": predictions.sort(dim=0).values - column.sort(dim=0).values,
-        "shifted": predictions - column.roll(1, dims=0),
     }[pairs]
     values = {
         "square": errors * errors,

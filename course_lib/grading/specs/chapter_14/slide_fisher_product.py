@@ -100,7 +100,6 @@ def variant(
             "mean": product.mean(dim=0),
             "sum": product.sum(dim=0),
             "over actions too": product.mean(dim=0) / p.shape[1],
-            "one state": product[0],
         }[average]
     )
     return {
@@ -109,7 +108,6 @@ def variant(
         "number": answer + damping,
         "product": answer * (1 + damping),
         "minus": answer - damping * vector,
-        "twice": answer + 2 * damping * vector,
     }[damp]
 
 
