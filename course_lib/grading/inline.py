@@ -2,9 +2,12 @@
 
 import contextlib
 import ctypes
+import dis
 import functools
+import inspect
 import sys
 import threading
+import types
 from collections.abc import Callable
 
 from . import specs
@@ -113,15 +116,15 @@ def is_stub(function: Callable) -> bool:
 def is_printed(function: Callable, spec: Spec) -> bool:
     """Tell whether a function is still the faulty code that its task asks to repair."""
     code, printed = (getattr(f, "__code__", None) for f in (function, spec.printed))
-    if code is None or printed is None:
-        return False
-    same = all(getattr(code, name) == getattr(printed, name) for name in ("co_code", "co_names"))
-    return same and numbers_in(code) == numbers_in(printed)
+    return None not in (code, printed) and steps_of(code) == steps_of(printed)
 
 
-def numbers_in(code) -> list:
-    """Return the constants of a function that are not text."""
-    return [constant for constant in code.co_consts if not isinstance(constant, str)]
+def steps_of(code: types.CodeType) -> list[tuple]:
+    """Return the instructions of a function, which know no docstring, layout or comment."""
+    return [
+        (step.opname, steps_of(step.argval) if inspect.iscode(step.argval) else step.argrepr)
+        for step in dis.get_instructions(code)
+    ]
 
 
 @contextlib.contextmanager

@@ -1,0 +1,234 @@
+"""Task 14.1: repair the advantages of a blog post."""
+
+import numpy as np
+
+from ...spec import Mistake, Probe, Spec
+
+# number of steps, steps at which an episode ends, gamma, lambda
+ROLLOUTS = {
+    "no episode ends": (3, (), 0.9, 0.7),
+    "an episode ends at t = 1": (4, (1,), 0.5, 0.8),
+    "an episode ends in the last row": (5, (4,), 0.8, 0.6),
+    "episodes end at t = 0 and at t = 3": (6, (0, 3), 0.9, 0.5),
+    "two ends in a row, at t = 2 and t = 3": (7, (2, 3), 0.7, 0.9),
+    "fourteen steps, four ends": (14, (3, 6, 10, 13), 0.95, 0.85),
+}
+
+
+def printed(rewards, values, last_value, dones, gamma, gae_lambda):
+    """Return advantages whose trace runs on across the end of an episode."""
+    next_values = np.append(values[1:], last_value)
+    deltas = rewards + gamma * (1 - dones) * next_values - values
+    advantages = np.empty_like(deltas)
+    advantages[-1] = deltas[-1]
+    for t in range(len(deltas) - 2, -1, -1):
+        advantages[t] = deltas[t] + gamma * gae_lambda * advantages[t + 1]
+    return advantages
+
+
+def probes(generator):
+    """Return rollouts of one environment, with numbers of one decimal and of both signs."""
+
+    def numbers(size):
+        return generator.choice([-1.0, 1.0], size) * generator.integers(5, 40, size) / 10
+
+    calls = []
+    for title, (steps, ends, gamma, gae_lambda) in ROLLOUTS.items():
+        dones = np.isin(np.arange(steps), ends)
+        arguments = (numbers(steps), numbers(steps), float(numbers(1)[0]), dones)
+        calls.append(Probe(title, (*arguments, gamma, gae_lambda)))
+    return calls
+
+
+def oracle(rewards, values, last_value, dones, gamma, gae_lambda):
+    """Return for every step the weighted sum of the residuals to the end of its episode."""
+    steps = len(rewards)
+    reached = [*values[1:], last_value]
+    deltas = [
+        rewards[t] - values[t] + (0.0 if dones[t] else gamma * reached[t]) for t in range(steps)
+    ]
+    answer = np.zeros(steps)
+    for t in range(steps):
+        ends = [k for k in range(t, steps) if dones[k]]
+        last = ends[0] if ends else steps - 1
+        answer[t] = sum((gamma * gae_lambda) ** (k - t) * deltas[k] for k in range(t, last + 1))
+    return answer
+
+
+def variant(
+    rewards,
+    values,
+    last_value,
+    dones,
+    gamma,
+    gae_lambda,
+    *,
+    cut="own flag",
+    bootstrap="going on",
+    end="residual",
+    trace="gamma lambda",
+    last_row="kept",
+):
+    """Return the advantages as a matrix of weights times residuals, with options for mistakes."""
+    steps, goes_on = len(rewards), 1.0 - dones
+    reached = np.append(values[1:], last_value)
+    if last_row == "no value":
+        reached[-1] = 0.0
+    known = {"going on": goes_on, "always": np.ones(steps), "never": np.zeros(steps)}[bootstrap]
+    deltas = rewards + gamma * known * reached - values
+    inner = dones & (np.arange(steps) < steps - 1)
+    if end.startswith("reward"):
+        deltas = np.where(dones if end == "reward" else inner, rewards, deltas)
+    passes = {
+        "own flag": goes_on,
+        "never": np.ones(steps),
+        "next flag": np.append(goes_on[1:], 1.0),
+        "inverted": 1.0 - goes_on,
+        "last end": np.ones(steps),
+        "minus": 1.0 - 2 * dones,
+    }[cut]
+    if cut == "last end" and dones.any():
+        passes[np.flatnonzero(dones)[-1]] = 0.0
+    decay = {
+        "gamma lambda": gamma * gae_lambda,
+        "gamma": gamma,
+        "lambda": gae_lambda,
+        "nothing": 0.0,
+    }[trace]
+    weights = np.eye(steps)
+    for t in range(steps):
+        for k in range(t + 1, steps):
+            weights[t, k] = weights[t, k - 1] * decay * passes[k - 1]
+    if end.startswith("zero before"):
+        weights[:, dones if end == "zero before" else inner] = 0.0
+    answer = weights @ deltas
+    if end == "zero":
+        answer = answer * goes_on
+    if end == "stops" and dones.any():
+        answer[: np.flatnonzero(dones)[-1] + 1] = 0.0
+    if last_row == "zero":
+        answer = answer - weights[:, -1] * deltas[-1]
+    return answer
+
+
+MISTAKES = (
+    Mistake(
+        "trace_not_cut",
+        "Your advantages before the end of an episode hold residuals of the next one: it is still "
+        "the fault of the blog post. Compare a row where `dones` is true with its own residual. "
+        "The residual knows about the end, but what carries the sum backwards does not.",
+        {"cut": "never"},
+    ),
+    Mistake(
+        "cut_by_next_flag",
+        "The trace is cut, but one row too early: the row before an end loses its second term, and "
+        "the row of the end still takes in the next episode. A loop that resets its sum after the "
+        "row is written does this, and so does the flag of row t + 1.",
+        {"cut": "next flag"},
+    ),
+    Mistake(
+        "mask_moved",
+        "The trace is cut now, but the residual of an end counts V of the next row, which is the "
+        "first state of another episode. The mask is needed in both places; the first one was "
+        "right as printed.",
+        {"bootstrap": "always"},
+    ),
+    Mistake(
+        "mask_gone",
+        "Neither the residual nor the trace knows about the end of an episode any more. As "
+        "printed, at least the residual did.",
+        {"bootstrap": "always", "cut": "never"},
+    ),
+    Mistake(
+        "zero_at_end",
+        "The advantage is 0 wherever an episode ends, and the rows before lose that step as well. "
+        "What comes from the next row must go; the residual of the last step itself stays, often "
+        "the most important of an episode.",
+        {"end": "zero before"},
+    ),
+    Mistake(
+        "zeroed_afterwards",
+        "The rows before an end are right, but the advantage of the end itself is set to 0. It is "
+        "the residual of that step.",
+        {"end": "zero"},
+    ),
+    Mistake(
+        "reward_at_end",
+        "At an end you write down the reward alone. V of the state that was left must still be "
+        "subtracted: an advantage says how much better than expected the step went.",
+        {"end": "reward"},
+    ),
+    Mistake(
+        "zero_at_inner_ends",
+        "The advantage is 0 wherever an episode ends, unless that is the last row, and the rows "
+        "before lose that step as well. What comes from the next row must go; the residual of the "
+        "step itself stays.",
+        {"end": "zero before, but last"},
+    ),
+    Mistake(
+        "reward_at_inner_ends",
+        "At an end inside the rollout you write down the reward alone; in the last row you are "
+        "right. V of the state that was left must be subtracted in both.",
+        {"end": "reward, but last"},
+    ),
+    Mistake(
+        "stops_at_an_end",
+        "Your loop stops at the first end that it meets on its way back, so all rows up to that "
+        "one hold 0. The episodes before it have advantages too. Only the sum must start anew.",
+        {"end": "stops"},
+    ),
+    Mistake(
+        "last_end_only",
+        "Only the last end of the rollout cuts your trace; across the others it runs on. Every "
+        "row where `dones` is true starts a new sum.",
+        {"cut": "last end"},
+    ),
+    Mistake(
+        "mask_inverted",
+        "Your mask is the wrong way round: the trace goes on where an episode ends, and nowhere "
+        "else. Where no episode ends, you return the residuals alone.",
+        {"cut": "inverted"},
+    ),
+    Mistake(
+        "residuals_only",
+        "You return the residuals: nothing is carried backwards at all. That repairs the rows "
+        "where an episode ends and spoils all the others. The probe without an end was right "
+        "before.",
+        {"trace": "nothing"},
+    ),
+    Mistake(
+        "bootstrap_removed",
+        "V of the next state has left every residual. Only where an episode ends is there nothing "
+        "to expect; the residuals as printed were right.",
+        {"bootstrap": "never"},
+    ),
+    Mistake(
+        "lambda_missing",
+        "The trace is cut where it should be, but it decays by gamma alone. As printed it decayed "
+        "by both factors, and that was right.",
+        {"trace": "gamma"},
+    ),
+    Mistake(
+        "gamma_missing",
+        "The trace is cut where it should be, but it decays by lambda alone. As printed it decayed "
+        "by both factors, and that was right.",
+        {"trace": "lambda"},
+    ),
+    Mistake(
+        "last_value_ignored",
+        "The last row lacks `last_value`, the value of the state that the rollout reached. The "
+        "rollout stops there, its episode does not, unless `dones` says so.",
+        {"last_row": "no value"},
+    ),
+)
+
+SPEC = Spec(
+    name="blog_gae",
+    exercise="14_reading_code",
+    parameters=("rewards", "values", "last_value", "dones", "gamma", "gae_lambda"),
+    probes=probes,
+    oracle=oracle,
+    variant=variant,
+    mistakes=MISTAKES,
+    printed=printed,
+)

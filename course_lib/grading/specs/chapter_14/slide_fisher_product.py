@@ -1,0 +1,239 @@
+"""Task 14.4: repair the Fisher-vector product of a lecture slide."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...sandbox.tools import tensor
+from ...spec import Mistake, Probe, Spec
+
+if TYPE_CHECKING:  # `printed` is only compared with, never called: the judge does not need torch
+    import torch
+
+# states, features, actions, damping
+SIZES = {
+    "one state, one feature, two actions, no damping": (1, 1, 2, 0.0),
+    "three states, two features, three actions": (3, 2, 3, 0.25),
+    "two states, three features, four actions": (2, 3, 4, 0.1),
+    "five states, two features, three actions, no damping": (5, 2, 3, 0.0),
+    "six states, three features, two actions": (6, 3, 2, 0.6),
+}
+
+
+def printed(logits_fn, theta, vector, damping):
+    """Return the product with the Hessian of the KL of a policy to itself, which is 0."""
+    old = torch.log_softmax(logits_fn(theta), dim=-1)
+    new = torch.log_softmax(logits_fn(theta), dim=-1)
+    kl = (old.exp() * (old - new)).sum(dim=-1).mean()
+    (slope,) = torch.autograd.grad(kl, theta, create_graph=True)
+    (product,) = torch.autograd.grad(slope @ vector, theta)
+    return product + damping * vector
+
+
+def harness(function, features, theta, vector, damping):
+    """Build the policy, whose logits are curved in theta, and return the product."""
+    features = tensor(features)
+
+    def logits_fn(theta):
+        return 2 * (features @ theta.reshape(features.shape[1], -1)).tanh()
+
+    return function(logits_fn, tensor(theta, True), tensor(vector), damping)
+
+
+def probes(generator):
+    """Return features, parameters and a vector of both signs."""
+    calls = []
+    for title, (states, width, actions, damping) in SIZES.items():
+        features = generator.integers(4, 15, size=(states, width)) / 10
+        features[:, ::2] *= generator.choice([-1.0, 1.0], size=(states, 1))
+        theta = generator.permutation(np.arange(-9, 10))[: width * actions] / 10
+        signs = np.where(np.arange(len(theta)) % 2, -1.0, 1.0)
+        vector = signs * generator.integers(20, 60, size=len(theta)) / 10
+        calls.append(Probe(title, (features, theta, vector, damping)))
+    return calls
+
+
+def oracle(features, theta, vector, damping):
+    """Return the dense Fisher matrix, as the covariance of the scores, times the vector."""
+    states, width = features.shape
+    weights = theta.reshape(width, -1)
+    actions = weights.shape[1]
+    fisher = damping * np.eye(len(theta))
+    for x in features:
+        bent = np.tanh(x @ weights)
+        p = np.exp(2 * bent) / np.exp(2 * bent).sum()
+        for a in range(actions):
+            by_logits = np.eye(actions)[a] - p
+            score = np.outer(x, by_logits * 2 * (1 - bent**2)).ravel()
+            fisher += p[a] * np.outer(score, score) / states
+    return fisher @ vector
+
+
+def variant(
+    logits_fn,
+    theta,
+    vector,
+    damping,
+    *,
+    factor=1.0,
+    damp="vector",
+    average="mean",
+    weigh="probability",
+    centre="mean",
+):
+    """Return the product by D^T M D v with dense D, with options that commit mistakes.
+
+    M is the Fisher matrix of the logits: diag(p) minus p p^T.
+    """
+    import torch
+
+    jacobian = torch.autograd.functional.jacobian(logits_fn, theta)  # (B, K, P)
+    p = torch.softmax(logits_fn(theta), dim=-1).detach()
+    if weigh == "equal":
+        p = torch.full_like(p, 1 / p.shape[1])
+    pushed = jacobian @ vector
+    middle = (p * pushed).sum(dim=1, keepdim=True) if centre == "mean" else 0.0
+    product = torch.einsum("bk,bkp->bp", p * (pushed - middle), jacobian)
+    answer = (
+        factor
+        * {
+            "mean": product.mean(dim=0),
+            "sum": product.sum(dim=0),
+            "over actions too": product.mean(dim=0) / p.shape[1],
+        }[average]
+    )
+    return {
+        "vector": answer + damping * vector,
+        "nothing": answer,
+        "number": answer + damping,
+        "product": answer * (1 + damping),
+        "minus": answer - damping * vector,
+    }[damp]
+
+
+def equal_squares(logits_fn, theta, vector, damping):
+    """Take half the mean square, over the actions, of the change of the log-probabilities."""
+    import torch
+
+    def log_probs(theta):
+        return torch.log_softmax(logits_fn(theta), dim=-1)
+
+    jacobian = torch.autograd.functional.jacobian(log_probs, theta)
+    product = torch.einsum("bk,bkp->bp", jacobian @ vector, jacobian) / jacobian.shape[1]
+    return product.mean(dim=0) + damping * vector
+
+
+def entropy_curvature(logits_fn, theta, vector, damping):
+    """Take the Hessian of minus the entropy."""
+    import torch
+
+    def entropy(theta):
+        log_p = torch.log_softmax(logits_fn(theta), dim=-1)
+        return (log_p.exp() * log_p).sum(dim=-1).mean()
+
+    return torch.autograd.functional.hessian(entropy, theta) @ vector + damping * vector
+
+
+MISTAKES = (
+    Mistake(
+        "both_sides_move",
+        "Your product is damping times the vector and nothing else: it is still the fault of the "
+        "slide. The KL of a policy to itself is 0 for every theta, and so are all its "
+        "derivatives. Which of the two policies must stay where it is when theta moves?",
+        {"factor": 0.0},
+    ),
+    Mistake(
+        "weights_still_move",
+        "The Fisher part of your answer has the wrong sign. One of the two places where the old "
+        "policy appears is held fixed, the other still moves with theta. The product must never "
+        "shrink a vector below its damping.",
+        {"factor": -1.0},
+    ),
+    Mistake(
+        "half",
+        "The Fisher part is half of what it should be. The KL is half of a quadratic form, but "
+        "its second derivative is the whole matrix.",
+        {"factor": 0.5},
+    ),
+    Mistake(
+        "twice",
+        "The Fisher part is twice what it should be. The second derivative of the KL is the Fisher "
+        "matrix itself; no factor is needed.",
+        {"factor": 2.0},
+    ),
+    Mistake(
+        "damping_missing",
+        "The product is right where there is no damping; elsewhere damping times the vector is "
+        "missing. The last line was right as printed.",
+        {"damp": "nothing"},
+    ),
+    Mistake(
+        "damping_as_a_number",
+        "You add the damping itself to every entry. A matrix with damping on its diagonal, times "
+        "the vector, gives something else.",
+        {"damp": "number"},
+    ),
+    Mistake(
+        "damping_multiplied",
+        "You stretch the product by 1 plus the damping. Damping is added to the diagonal of the "
+        "matrix: what does that add to the product with a vector?",
+        {"damp": "product"},
+    ),
+    Mistake(
+        "damping_subtracted",
+        "You subtract damping times the vector. Damping makes a matrix safer to invert by raising "
+        "its eigenvalues.",
+        {"damp": "minus"},
+    ),
+    Mistake(
+        "sum_over_states",
+        "The Fisher part is too large by the number of states: you add the KL over them. As "
+        "printed it was a mean, and that was right. With one state you agree.",
+        {"average": "sum"},
+    ),
+    Mistake(
+        "mean_over_actions",
+        "The Fisher part is too small by the number of actions. Over the actions of one state a "
+        "KL is a sum; only over states is there a mean.",
+        {"average": "over actions too"},
+    ),
+    Mistake(
+        "probabilities_equal",
+        "You weigh all actions equally in the KL. It is an expectation under the old policy: how "
+        "often does each action occur?",
+        {"weigh": "equal"},
+    ),
+    Mistake(
+        "squared_log_ratio",
+        "You take half the mean square of the change of the log-probabilities, all actions counted "
+        "equally. Weighed by the old policy's probabilities it would have the right curvature; "
+        "the repair is smaller than that.",
+        function=equal_squares,
+    ),
+    Mistake(
+        "hessian_of_the_entropy",
+        "You differentiate minus the entropy: the old policy has left the formula. The curvature "
+        "of the entropy is not that of the distance between two policies.",
+        function=entropy_curvature,
+    ),
+    Mistake(
+        "probabilities_not_centred",
+        "Your product misses the part of the Fisher matrix that comes from the normalisation of "
+        "the probabilities: it feels a common shift of all logits, which changes no policy. Are "
+        "both sides of the KL normalised?",
+        {"centre": "nothing"},
+    ),
+)
+
+SPEC = Spec(
+    name="slide_fisher_product",
+    exercise="14_reading_code",
+    parameters=("logits_fn", "theta", "vector", "damping"),
+    probes=probes,
+    oracle=oracle,
+    variant=variant,
+    mistakes=MISTAKES,
+    harness=harness,
+    rows="entry",
+    printed=printed,
+)
