@@ -105,9 +105,8 @@ def variant(
         "squared": distance**2, "plain": distance, "absolute": distance.abs(), "none": 0 * distance
     }[shift]  # fmt: skip
     divisor = {"new": new, "old": old, "nothing": torch.ones_like(new)}
-    terms = ((0.0 if spread == "shift" else old / new) + distance / divisor[divide]) * (
-        1.0 if half == "none" else 0.5
-    )
+    ratio = {"both": old / new, "shift": 0 * old, "over old": torch.ones_like(old)}[spread]
+    terms = (ratio + distance / divisor[divide]) * (1.0 if half == "none" else 0.5)
     terms = terms + {"new over old": 1.0, "old over new": -1.0, "none": 0.0, "halved": 0.5}[
         log_ratio
     ] * (new_log_std - old_log_std)
@@ -172,6 +171,13 @@ MISTAKES = (
         "You measure the distance of the means in units of the old sigma. The logarithm of the new "
         "density is what holds the new mean, so whose width stands under that distance?",
         {"divide": "old"},
+    ),
+    Mistake(
+        "all_in_old_variances",
+        "Everything is divided by the old variance, so the new sigma is in the logarithm alone. "
+        "The logarithm of the new density is averaged, and in it every distance is measured in "
+        "units of the new sigma.",
+        {"divide": "old", "spread": "over old"},
     ),
     Mistake(
         "distance_not_divided",

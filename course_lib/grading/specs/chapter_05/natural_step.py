@@ -214,7 +214,7 @@ MISTAKES = (
     ),
     Mistake(
         "zero_gradient",
-        "Right, but for one case: with a gradient of zeros you divide 0 by 0 and return NaN. "
+        "With a gradient of zeros, the last probe, you divide 0 by 0 and return NaN. "
         "Nothing is known about where to go then, so the step is zero.",
         {"zero": "divided"},
     ),

@@ -309,8 +309,8 @@ MISTAKES = (
     ),
     Mistake(
         "v_not_detached",
-        "Right, but for the probe where v carries a graph. There you differentiate v as well, and "
-        "the gradient of the KL leaks into the product. In TRPO v is a search direction: fixed "
+        "Where v carries a graph, in the last probe, you differentiate v as well, and the "
+        " gradient of the KL leaks into the product. In TRPO v is a search direction: fixed "
         "numbers, wherever they come from.",
         {"keep": "graph"},
     ),

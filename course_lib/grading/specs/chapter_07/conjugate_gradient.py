@@ -339,7 +339,7 @@ MISTAKES = (
     ),
     Mistake(
         "zero_right_side",
-        "Right, but for b of zeros: there you divide 0 by 0 and return NaN. The residual is small "
+        "With b of zeros, the last probe, you divide 0 by 0 and return NaN. The residual is small "
         "enough before the first iteration. Does your test come before the product, and does it "
         "also stop where both sides are 0?",
         {"stop": "strict"},
@@ -377,15 +377,15 @@ MISTAKES = (
     ),
     Mistake(
         "product_at_the_start",
-        "x is right, but you take one product more than there are iterations. For x = 0 the "
-        "residual is known without a product. In TRPO each one costs about as much as two backward "
+        "You take one product more than there are iterations. x does not suffer, but for x = 0 "
+        "the residual is known without one. In TRPO each one costs about as much as two backward "
         "passes.",
         {"extra": "at the start"},
     ),
     Mistake(
         "two_products_each_time",
-        "x is right, but you take two products in each iteration. The residual need not be "
-        "computed anew: it changes by alpha times a product that you have already.",
+        "You take two products in each iteration. x does not suffer, but the residual need not "
+        "be computed anew: it changes by alpha times a product that you have already.",
         {"extra": "each time"},
     ),
 )
