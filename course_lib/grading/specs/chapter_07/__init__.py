@@ -1,3 +1,5 @@
 """Chapter 7: conjugate gradients."""
 
-TASKS = ()
+from .conjugate_gradient import SPEC as CONJUGATE_GRADIENT
+
+TASKS = (CONJUGATE_GRADIENT,)

@@ -1,0 +1,304 @@
+"""Task 5.1: KL(old || new) of diagonal Gaussians."""
+
+import math
+
+import numpy as np
+
+from ...sandbox.tools import gradient, tensor
+from ...spec import Mistake, Probe, Spec
+
+# Shape of the means, then whether each log sigma is shared by all states.
+SCENES = {
+    "one state, one dimension": ((1, 1), False, False),
+    "four states, one dimension": ((4, 1), False, False),
+    "one state, three dimensions": ((1, 3), False, False),
+    "three states, two dimensions": ((3, 2), False, False),
+    "five states that share their log sigmas": ((5, 3), True, True),
+    "old log sigmas shared, new ones given per state": ((4, 3), True, False),
+}
+
+
+def harness(function, old_mean, old_log_std, new_mean, new_log_std):
+    """Return the KL of every state, and the gradients of their sum."""
+    old = tensor(old_mean), tensor(old_log_std)
+    new = tensor(new_mean, True), tensor(new_log_std, True)
+    kl = function(*old, *new)
+    return kl, gradient(kl, new[0]), gradient(kl, new[1])
+
+
+def probes(generator):
+    """Return pairs of Gaussians that differ everywhere, and one pair that is equal."""
+
+    def means(shape):
+        return generator.integers(-20, 21, size=shape) / 10
+
+    def log_stds(shape):
+        return generator.choice([-1.0, 1.0], size=shape) * generator.integers(1, 9, shape) / 10
+
+    calls = []
+    for title, (shape, *shared) in SCENES.items():
+        old_mean = means(shape)
+        moved = generator.choice([-1.0, 1.0], size=shape) * generator.integers(3, 15, shape) / 10
+        old, new = (log_stds(shape[1:] if common else shape) for common in shared)
+        # Every sigma changes: some grow and some shrink.
+        new = np.where(np.abs(new - old) < 0.25, np.round(old + 0.6, 1), new)
+        calls.append(Probe(title, (old_mean, old, old_mean + moved, new)))
+    mean, log_std = means((3, 2)), log_stds((3, 2))
+    same = mean, log_std, mean.copy(), log_std.copy()
+    return [*calls, Probe("old and new are equal, so the KL is 0", same)]
+
+
+def oracle(old_mean, old_log_std, new_mean, new_log_std):
+    """Return the integral of p (log p - log q) on paper, entry by entry, and its derivatives."""
+    states, dimensions = old_mean.shape
+    kl, by_mean, by_log_std = (
+        np.zeros(states),
+        np.zeros(new_mean.shape),
+        np.zeros(new_log_std.shape),
+    )
+    for s in range(states):
+        for d in range(dimensions):
+            at = (s, d) if new_log_std.ndim == 2 else (d,)
+            sigma = math.exp(old_log_std[(s, d) if old_log_std.ndim == 2 else (d,)])
+            tau = math.exp(new_log_std[at])
+            shift = old_mean[s, d] - new_mean[s, d]
+            # E_p (x - new mean)^2 is the old variance plus the shift squared.
+            spread = (sigma**2 + shift**2) / tau**2
+            kl[s] += math.log(tau / sigma) + spread / 2 - 0.5
+            by_mean[s, d] = -shift / tau**2
+            by_log_std[at] += 1.0 - spread
+    return kl, by_mean, by_log_std
+
+
+def variant(
+    old_mean,
+    old_log_std,
+    new_mean,
+    new_log_std,
+    *,
+    order="old new",
+    scale="log std",
+    power=2.0,
+    log_ratio="new over old",
+    shift="squared",
+    divide="new",
+    half="both",
+    spread="both",
+    constant="per dimension",
+    output="per state",
+    cut="nothing",
+):  # fmt: skip
+    """Return cross-entropy minus entropy by autograd, with options that commit mistakes."""
+    import torch
+
+    if cut == "log std":
+        new_log_std = new_log_std.detach()
+    if cut == "mean":
+        new_mean = new_mean.detach()
+    if order == "new old":
+        old_mean, old_log_std, new_mean, new_log_std = new_mean, new_log_std, old_mean, old_log_std
+    if scale == "log variance":
+        old_log_std, new_log_std = old_log_std / 2, new_log_std / 2
+    old, new = torch.exp(power * old_log_std), torch.exp(power * new_log_std)
+    distance = old_mean - new_mean
+    distance = {
+        "squared": distance**2, "plain": distance, "absolute": distance.abs(), "none": 0 * distance
+    }[shift]  # fmt: skip
+    divisor = {"new": new, "old": old, "nothing": torch.ones_like(new)}
+    ratio = {"both": old / new, "shift": 0 * old, "over old": torch.ones_like(old)}[spread]
+    terms = (ratio + distance / divisor[divide]) * (1.0 if half == "none" else 0.5)
+    terms = terms + {"new over old": 1.0, "old over new": -1.0, "none": 0.0, "halved": 0.5}[
+        log_ratio
+    ] * (new_log_std - old_log_std)
+    if constant == "per dimension":
+        terms = terms - 0.5
+    kl = terms.sum(dim=-1) - (0.5 if constant == "once" else 0.0)
+    kl = {
+        "per state": lambda: kl,
+        "mean over states": lambda: kl.mean(),
+        "sum over states": lambda: kl.sum(),
+        "mean over dimensions": lambda: terms.mean(dim=-1),
+        "per dimension": lambda: terms,
+        "over states only": lambda: terms.sum(dim=0),
+        "minus": lambda: -kl,
+    }[output]()
+    return kl.detach() if cut == "all" else kl
+
+
+MISTAKES = (
+    Mistake(
+        "reversed",
+        "You compute KL(new || old). The two directions agree where old and new are close, and "
+        "differ where one is wider than the other. The book takes the expectation under the old "
+        "policy, which collected the data. Under which of the two must it be taken?",
+        {"order": "new old"},
+    ),
+    Mistake(
+        "log_std_as_log_variance",
+        "You read the log sigmas as logarithms of the variance. Where the means agree and one "
+        "sigma is twice the other, yours is too small. What is the variance, if the logarithm of "
+        "the standard deviation is given?",
+        {"scale": "log variance"},
+    ),
+    Mistake(
+        "sigma_not_squared",
+        "Standard deviations stand where the variances belong, in the quotient of the two and under "
+        "the squared distance of the means. Test it with old and new one unit apart and sigma 2 "
+        "for both: the KL is 1/8 there.",
+        {"power": 1.0},
+    ),
+    Mistake(
+        "log_ratio_upside_down",
+        "The logarithm of the two sigmas has the wrong sign. A sign to remember: a new policy that "
+        "is much wider than the old one must cost something, and only this term can grow then. "
+        "Yours becomes negative.",
+        {"log_ratio": "old over new"},
+    ),
+    Mistake(
+        "log_ratio_missing",
+        "The logarithm of the two sigmas is missing. Without it the widest new policy always looks "
+        "closest: its value falls to minus one half, and no KL is negative.",
+        {"log_ratio": "none"},
+    ),
+    Mistake(
+        "log_ratio_halved",
+        "The difference of the log sigmas enters with the factor one half. That factor belongs to "
+        "the logarithm of the variances. Is it sigma or sigma squared inside your logarithm?",
+        {"log_ratio": "halved"},
+    ),
+    Mistake(
+        "divided_by_the_old_variance",
+        "You measure the distance of the means in units of the old sigma. The logarithm of the new "
+        "density is what holds the new mean, so whose width stands under that distance?",
+        {"divide": "old"},
+    ),
+    Mistake(
+        "all_in_old_variances",
+        "Everything is divided by the old variance, so the new sigma is in the logarithm alone. "
+        "The logarithm of the new density is averaged, and in it every distance is measured in "
+        "units of the new sigma.",
+        {"divide": "old", "spread": "over old"},
+    ),
+    Mistake(
+        "distance_not_divided",
+        "The squared distance of the means is not divided by any variance. The same distance is "
+        "far for a narrow policy and near for a wide one. The terms that hold the sigmas alone "
+        "are right.",
+        {"divide": "nothing"},
+    ),
+    Mistake(
+        "distance_not_squared",
+        "The distance of the means enters as it is, without a square. The KL must not depend on "
+        "the direction in which the mean moved: swap two means and look.",
+        {"shift": "plain"},
+    ),
+    Mistake(
+        "absolute_distance",
+        "The distance of the means enters by its absolute value, not by its square. A KL is flat "
+        "at equal means: half the distance costs a quarter.",
+        {"shift": "absolute"},
+    ),
+    Mistake(
+        "means_missing",
+        "The means have no effect, only the sigmas do. Two Gaussians of equal width around "
+        "different means differ as well.",
+        {"shift": "none"},
+    ),
+    Mistake(
+        "old_variance_missing",
+        "The old variance is missing: only the distance of the means is divided by the new one. "
+        "An action of the old policy also scatters around its own mean, and the new density has "
+        "to cover that.",
+        {"spread": "shift"},
+    ),
+    Mistake(
+        "one_half_missing",
+        "The quotient of variances and the squared distance enter with twice their weight. "
+        "A Gaussian's exponent has a one half in front. With equal policies the KL must be 0; "
+        "yours is one half per dimension.",
+        {"half": "none"},
+    ),
+    Mistake(
+        "constant_missing",
+        "Your KL is too large by one half per dimension. Put old and new equal: it must be 0 "
+        "there. What does the quotient of the variances leave over?",
+        {"constant": "none"},
+    ),
+    Mistake(
+        "constant_once",
+        "The constant one half is subtracted once per state. Every dimension has its own: with "
+        "one dimension yours is right, with more it is too large.",
+        {"constant": "once"},
+    ),
+    Mistake(
+        "mean_over_dimensions",
+        "Your KL is too small by the number of action dimensions. For independent dimensions the "
+        "log-densities add up, and so do the KLs. Only over states is there ever a mean.",
+        {"output": "mean over dimensions"},
+    ),
+    Mistake(
+        "per_dimension",
+        "You return one KL for every action dimension. The dimensions of an action are "
+        "independent, so the KL of a state is their sum: one axis has to go.",
+        {"output": "per dimension"},
+    ),
+    Mistake(
+        "over_states",
+        "You add up the states and keep the dimensions. The axis that counts the states must "
+        "survive: one number per row of the means.",
+        {"output": "over states only"},
+    ),
+    Mistake(
+        "mean_over_states",
+        "You return the mean over the states, one number. This function returns the KL of every "
+        "state; whoever calls it takes the mean, and may want the largest as well.",
+        {"output": "mean over states"},
+    ),
+    Mistake(
+        "sum_over_everything",
+        "You return one number, the sum over states and dimensions. Only the dimensions are "
+        "summed here. Which axis does `sum` take if none is given?",
+        {"output": "sum over states"},
+    ),
+    Mistake(
+        "sign",
+        "All your values have the wrong sign. A KL is never negative: it is 0 for equal policies "
+        "and positive for all others.",
+        {"output": "minus"},
+    ),
+    Mistake(
+        "detached",
+        "The KL is the right number, but it has no gradient: a penalty made of it would change "
+        "nothing. Look for `.detach()`, `.item()`, NumPy or `torch.no_grad()` on the new side.",
+        {"cut": "all"},
+    ),
+    Mistake(
+        "log_std_detached",
+        "The values are right, but no gradient reaches the new log sigmas. The policy could change "
+        "its width at no cost. Where are they cut off?",
+        {"cut": "log std"},
+    ),
+    Mistake(
+        "mean_detached",
+        "The values are right, but no gradient reaches the new means. Only the old policy counts "
+        "as data here. Where are the new means cut off?",
+        {"cut": "mean"},
+    ),
+)
+
+SPEC = Spec(
+    name="gaussian_kl",
+    exercise="05_kl_geometry",
+    parameters=("old_mean", "old_log_std", "new_mean", "new_log_std"),
+    probes=probes,
+    oracle=oracle,
+    variant=variant,
+    mistakes=MISTAKES,
+    harness=harness,
+    parts=(
+        "KL",
+        "gradient with respect to `new_mean`",
+        "gradient with respect to `new_log_std`",
+    ),
+    rows="state",
+)

@@ -1,0 +1,233 @@
+"""Task 5.3: the natural-gradient step that reaches a KL radius."""
+
+import numpy as np
+
+from ...sandbox.tools import tensor
+from ...spec import Mistake, Probe, Spec
+
+# Number of parameters, radius, scale of the gradient.
+SCENES = {
+    "two parameters": (2, 0.5, 1.0),
+    "three parameters, a small radius": (3, 0.02, 1.0),
+    "the same size of step from a gradient a hundred times smaller": (3, 0.4, 0.01),
+    "five parameters": (5, 0.1, 1.0),
+}
+
+
+def harness(function, g, F, max_kl):
+    """Return the step."""
+    return function(tensor(g), tensor(F), max_kl)
+
+
+def probes(generator):
+    """Return gradients and matrices that are no multiple of the identity, and one zero gradient."""
+
+    def metric(size):
+        # A A^T plus a diagonal that is not constant: positive definite, with decimals.
+        A = generator.integers(-12, 13, size=(size, size)) / 10
+        own = generator.permutation(np.arange(size)) * 0.8 + 0.4
+        F = A @ A.T + np.diag(own)
+        return np.round(F + 0.05 * (F == 0), 2)
+
+    calls = []
+    for title, (size, max_kl, scale) in SCENES.items():
+        g = generator.choice([-1.0, 1.0], size=size) * generator.integers(5, 30, size) / 10
+        calls.append(Probe(title, (scale * g, metric(size), max_kl)))
+    g = np.array([0.0, 1.3, -0.7])
+    calls.append(
+        Probe("one entry of the gradient is zero", (generator.permutation(g), metric(3), 0.2))
+    )
+    return [*calls, Probe("the gradient is zero", (np.zeros(2), metric(2), 0.5))]
+
+
+def oracle(g, F, max_kl):
+    """Return the step from the eigenvectors: there the KL ball is a sphere."""
+    values, vectors = np.linalg.eigh(F)
+    # In coordinates y that have F as the identity the best direction is the gradient itself.
+    slope = (vectors.T @ g) / np.sqrt(values)
+    length = np.linalg.norm(slope)
+    if length == 0.0:
+        return np.zeros(len(g))
+    y = np.sqrt(2.0 * max_kl) * slope / length
+    return vectors @ (y / np.sqrt(values))
+
+
+def variant(
+    g, F, max_kl, *, solve="F", scale="right", curve="x F x", sign=1.0, factor=2.0, zero="zeros"
+):
+    """Return the step by the inverse matrix, with options that commit mistakes."""
+    import torch
+
+    inverse = {
+        "F": lambda: torch.linalg.inv(F),
+        "damped": lambda: torch.linalg.inv(F + 0.1 * torch.eye(len(g), dtype=F.dtype)),
+        "product": lambda: F,
+        "entries": lambda: 1.0 / F,
+        "diagonal": lambda: torch.diag(1.0 / torch.diag(F)),
+        "nothing": lambda: torch.eye(len(g), dtype=F.dtype),
+    }[solve]()
+    x = inverse @ g
+    # With a wrong x the two forms of the curvature, x^T F x and g^T x, are no longer equal.
+    curvature = {
+        "x F x": lambda: x @ F @ x,
+        "g x": lambda: g @ x,
+        "g F g": lambda: g @ F @ g,
+        "x x": lambda: x @ x,
+        "g g": lambda: g @ g,
+    }[curve]()
+    if zero == "zeros" and not g.any():
+        return torch.zeros_like(g)
+    size = {
+        "right": lambda: torch.sqrt(factor * max_kl / curvature),
+        "no root": lambda: factor * max_kl / curvature,
+        "upside down": lambda: torch.sqrt(curvature / (factor * max_kl)),
+        "radius outside": lambda: factor * max_kl / torch.sqrt(curvature),
+        "radius only": lambda: np.sqrt(factor * max_kl),
+        "one": lambda: 1.0,
+        "max_kl": lambda: max_kl,
+    }[scale]()
+    return sign * size * x
+
+
+def wrong_direction(name, hint, solve):
+    """Return a wrong x, scaled by x^T F x and by g^T x, which are equal for the right x alone."""
+    return (
+        Mistake(name, hint, {"solve": solve}),
+        Mistake(f"{name}_in_the_scale_too", hint, {"solve": solve, "curve": "g x"}),
+    )
+
+
+MISTAKES = (
+    *wrong_direction(
+        "fisher_not_inverted",
+        "Your direction is F g, where F^-1 g is asked for. Multiplying goes far where the policy "
+        "is sensitive. A natural step does the opposite: it is careful there and bold where "
+        "little changes.",
+        "product",
+    ),
+    *wrong_direction(
+        "entries_inverted",
+        "You take one over every entry of F. The inverse of a matrix is another thing: F times it "
+        "must give the identity. What solves the linear system F x equal to g?",
+        "entries",
+    ),
+    *wrong_direction(
+        "diagonal_only",
+        "You divide by the diagonal of F and ignore the rest. That would be right only if no two "
+        "parameters moved the policy in similar ways.",
+        "diagonal",
+    ),
+    *wrong_direction(
+        "damped",
+        "Something is added to the diagonal of F, 0.1 it seems. Damping protects against noisy "
+        "small eigenvalues and comes in chapter 6. Here F is exact, and the step must be too.",
+        "damped",
+    ),
+    Mistake(
+        "plain_gradient",
+        "Your step points along the gradient, stretched so that it reaches the radius. That is "
+        "the best use of that direction, but not the best direction inside the KL ball. Where "
+        "does F^-1 enter?",
+        {"solve": "nothing"},
+    ),
+    Mistake(
+        "euclidean_ball",
+        "Your step is the plain gradient, cut to the Euclidean length of root 2 max_kl. Its KL is "
+        "another one in every direction, because F has no effect at all. Which matrix should "
+        "measure lengths, and bend the direction?",
+        {"solve": "nothing", "curve": "g x"},
+    ),
+    Mistake(
+        "not_scaled",
+        "The direction is right, its length is not: you return F^-1 g itself, whatever the radius. "
+        "How far along it does the quadratic model of the KL reach max_kl?",
+        {"scale": "one"},
+    ),
+    Mistake(
+        "fixed_step_size",
+        "The direction is right, but you use max_kl as a step size. Then the KL that is reached "
+        "depends on the size of the gradient: look at the probe whose gradient is a hundred times "
+        "smaller.",
+        {"scale": "max_kl"},
+    ),
+    Mistake(
+        "two_missing",
+        "Your step is too short by the square root of 2. The quadratic model of the KL has a one "
+        "half in front of the curvature. What KL does the model give for your step?",
+        {"factor": 1.0},
+    ),
+    Mistake(
+        "half_for_two",
+        "Your step is too short by a factor 2: the one half of the quadratic model ended up beside "
+        "max_kl. Solve one half times c^2 times the curvature equals max_kl for c once more.",
+        {"factor": 0.5},
+    ),
+    Mistake(
+        "root_missing",
+        "The square root is missing. The KL grows with the square of the step, so a radius four "
+        "times as large makes the step twice as long. Yours becomes four times as long.",
+        {"scale": "no root"},
+    ),
+    Mistake(
+        "root_of_the_curvature_only",
+        "The root covers the curvature but not the radius. The KL grows with the square of the "
+        "step, so a radius four times as large makes the step twice as long. Yours becomes four "
+        "times as long.",
+        {"scale": "radius outside"},
+    ),
+    Mistake(
+        "quotient_upside_down",
+        "The quotient under the root is upside down. A larger radius must make the step longer, "
+        "a larger curvature shorter. Yours does the opposite.",
+        {"scale": "upside down"},
+    ),
+    Mistake(
+        "curvature_left_out",
+        "You multiply by the root of 2 max_kl and never divide by the curvature. The step must "
+        "not depend on the size of the gradient: compare the probe whose gradient is a hundred "
+        "times smaller.",
+        {"scale": "radius only"},
+    ),
+    Mistake(
+        "curvature_of_the_gradient",
+        "Your scale holds g^T F g. The step is a multiple of x, so it is x, the solution of F x "
+        "equal to g, whose KL has to be measured. What becomes of x^T F x if F x is g?",
+        {"curve": "g F g"},
+    ),
+    Mistake(
+        "euclidean_length",
+        "You divide by the Euclidean length of F^-1 g. That puts the step on an ordinary sphere, "
+        "whose KL is different in every direction. Which matrix measures lengths here?",
+        {"curve": "x x"},
+    ),
+    Mistake(
+        "length_of_the_gradient",
+        "You divide by the Euclidean length of the gradient. The step is a multiple of F^-1 g, and "
+        "its length has to be measured by F. What is g^T F^-1 g?",
+        {"curve": "g g"},
+    ),
+    Mistake(
+        "descent",
+        "Your step points the wrong way. g is the gradient of the surrogate, which is maximised: "
+        "step and gradient must have a positive inner product.",
+        {"sign": -1.0},
+    ),
+    Mistake(
+        "zero_gradient",
+        "With a gradient of zeros, the last probe, you divide 0 by 0 and return NaN. "
+        "Nothing is known about where to go then, so the step is zero.",
+        {"zero": "divided"},
+    ),
+)
+
+SPEC = Spec(
+    name="natural_step",
+    exercise="05_kl_geometry",
+    parameters=("g", "F", "max_kl"),
+    probes=probes,
+    oracle=oracle,
+    variant=variant,
+    mistakes=MISTAKES,
+    harness=harness,
+    rows="parameter",
+)

@@ -1,0 +1,348 @@
+"""Task 6.1: the product of the KL's Hessian and a vector, by double backprop."""
+
+import numpy as np
+
+from ...sandbox.tools import tensor
+from ...spec import Mistake, Probe, Spec
+from .flat import blocks, flatten, positions
+
+
+def harness(function, kl, params, v, *damping):
+    """Return the product; the damping is left out where it is not given.
+
+    Where autograd finds no second derivative because the first one has no graph, the answer is NaN:
+    that error has one cause, and the judge knows it.
+    """
+    import torch
+
+    kind, data = kl["kind"], {name: tensor(x) for name, x in kl["data"].items()}
+    params = [tensor(p, True) for p in params]
+
+    def polynomial(params):
+        theta = torch.cat([p.reshape(-1) for p in params])
+        return data["c"] @ theta + theta @ data["A"] @ theta / 2 + data["w"] @ theta**3
+
+    def gaussian(params):
+        W, b, log_std = params
+        spread = torch.exp(2 * data["log_std"]) + (data["mean"] - data["states"] @ W - b) ** 2
+        terms = log_std - data["log_std"] + spread * torch.exp(-2 * log_std) / 2 - 0.5
+        return terms.sum(dim=-1).mean()
+
+    def softmax(params):
+        b, W = params
+        log_probs = torch.log_softmax(data["states"] @ W + b, dim=-1)
+        return (data["probs"] * (data["probs"].log() - log_probs)).sum(dim=-1).mean()
+
+    v = tensor(v)
+    if kl["v follows"]:
+        # As after a computation with the parameters: the same numbers, with a graph.
+        theta = torch.cat([p.reshape(-1) for p in params])
+        v = v + kl["v follows"] * (theta - theta.detach())
+    kl_fn = {"polynomial": polynomial, "gaussian": gaussian, "softmax": softmax}[kind]
+    try:
+        return function(kl_fn, params, v, *damping)
+    except RuntimeError as error:
+        if "element 0 of tensors does not require grad" not in str(error):
+            raise
+        return np.full(v.shape, np.nan)
+
+
+def probes(generator):
+    """Return polynomials and the KLs of two small policies, with several tensors each."""
+
+    def numbers(*shape, least=3, most=15):
+        return generator.choice([-1.0, 1.0], shape) * generator.integers(least, most, shape) / 10
+
+    def polynomial(shapes):
+        size = sum(int(np.prod(shape)) for shape in shapes)
+        A = numbers(size, size)
+        data = {"c": numbers(size), "A": np.round(A @ A.T, 2), "w": numbers(size) / 10}
+        return "polynomial", data, [numbers(*shape) for shape in shapes]
+
+    def gaussian(states, n, d, moved):
+        s, params = numbers(states, n), [numbers(n, d), numbers(d), numbers(d, most=7)]
+        mean = s @ params[0] + params[1] + moved * numbers(states, d)
+        data = {"states": s, "mean": mean, "log_std": params[2] + moved * numbers(d, most=6)}
+        return "gaussian", data, params
+
+    def softmax(states, n, k):
+        weights = generator.integers(1, 10, size=(states, k)) + np.arange(k)
+        probs = weights / weights.sum(axis=1, keepdims=True)
+        return (
+            "softmax",
+            {"states": numbers(states, n), "probs": probs},
+            [numbers(k), numbers(n, k)],
+        )
+
+    scenes = {
+        "a polynomial of two parameters, damping not given": (polynomial([(2,)]), None, 0.0),
+        "a polynomial of a 2 x 3 matrix and a vector": (polynomial([(2, 3), (2,)]), 0.3, 0.0),
+        "a Gaussian policy at its old parameters": (gaussian(4, 3, 2, 0.0), 0.1, 0.0),
+        "a Gaussian policy away from its old parameters": (gaussian(3, 2, 3, 1.0), 0.5, 0.0),
+        "a softmax policy, with much damping": (softmax(5, 2, 3), 2.0, 0.0),
+        "`v` still carries a graph": (polynomial([(3,), (2, 2)]), 0.2, 0.7),
+    }
+    calls = []
+    for title, ((kind, data, params), damping, follows) in scenes.items():
+        v = numbers(sum(p.size for p in params))
+        kl = {"kind": kind, "data": data, "v follows": follows}
+        calls.append(Probe(title, (kl, params, v, *([] if damping is None else [damping]))))
+    return calls
+
+
+def oracle(kl, params, v, damping=0.0):
+    """Return the Hessian on paper, as a dense matrix, times v."""
+    data = kl["data"]
+    if kl["kind"] == "polynomial":
+        theta = np.concatenate([p.ravel() for p in params])
+        H = data["A"] + 6.0 * np.diag(data["w"] * theta)
+    elif kl["kind"] == "gaussian":
+        H = gaussian_hessian(data, *params)
+    else:
+        H = softmax_hessian(data, *params)
+    return H @ v + damping * v
+
+
+def gaussian_hessian(data, W, b, log_std):
+    """Return the mean over states of D^T H_s D; mean and log sigma are linear in the parameters."""
+    n, d = W.shape
+    H = np.zeros((n * d + 2 * d, n * d + 2 * d))
+    for s, old_mean in zip(data["states"], data["mean"], strict=True):
+        for j in range(d):
+            by_mean, by_log_std = np.zeros(len(H)), np.zeros(len(H))
+            by_mean[[i * d + j for i in range(n)]] = s  # entry (i, j) of W
+            by_mean[n * d + j] = 1.0
+            by_log_std[n * d + d + j] = 1.0
+            D = np.stack([by_mean, by_log_std])
+            precision = np.exp(-2 * log_std[j])
+            shift = old_mean[j] - (s @ W[:, j] + b[j])
+            mixed = 2 * precision * shift
+            own = 2 * precision * (np.exp(2 * data["log_std"][j]) + shift**2)
+            H += D.T @ np.array([[precision, mixed], [mixed, own]]) @ D
+    return H / len(data["states"])
+
+
+def softmax_hessian(data, b, W):
+    """Return the mean over states of D^T (diag q - q q^T) D; the logits are linear."""
+    n, k = W.shape
+    H = np.zeros((k + n * k, k + n * k))
+    for s in data["states"]:
+        z = np.exp(s @ W + b)
+        q = z / z.sum()
+        D = np.concatenate([np.eye(k), np.kron(s[None, :], np.eye(k))], axis=1)
+        H += D.T @ (np.diag(q) - np.outer(q, q)) @ D
+    return H / len(data["states"])
+
+
+def variant(
+    kl_fn, params, v, damping=0.0, *, use="H v", graph="kept", damp="added", keep="detached",
+    order="rows", share="all",
+):  # fmt: skip
+    """Return the product with the dense Hessian, row by row, with options that commit mistakes."""
+    import torch
+    from torch.autograd import grad
+
+    gradient = flatten(grad(kl_fn(params), params, create_graph=True))
+    direction = v.detach()
+    H = torch.stack([flatten(grad(g, params, retain_graph=True)) for g in gradient])
+    g, ones = gradient.detach(), torch.ones_like(direction)
+    if share == "own tensor":
+        H = H * blocks(params)
+    place = positions(params, order)
+    H, g = H[place][:, place], g[place]
+    product = {
+        "H v": lambda: H @ direction,
+        "gradient": lambda: g,
+        "g * v": lambda: g * direction,
+        "g . v": lambda: (g @ direction).expand_as(g),
+        "g g^T v": lambda: g * (g @ direction),
+        "H H v": lambda: H @ (H @ direction),
+        "g . g": lambda: 2 * H @ g,
+        "H 1": lambda: H @ ones,
+        "(H 1) v": lambda: (H @ ones) * direction,
+        "mean": lambda: H @ direction / len(direction),
+        "v^T H v": lambda: (direction @ H @ direction).expand_as(g),
+    }[use]()
+    if graph == "lost":
+        # What autograd says to this is what a student sees, unless v brings a graph of its own.
+        factor = v if keep == "graph" else direction
+        product = flatten(grad((gradient.detach()[place] * factor).sum(), params), order)
+    elif keep == "graph" and v.requires_grad:
+        product = product + flatten(grad((gradient.detach()[place] * v).sum(), params), order)
+    return {
+        "added": lambda: product + damping * direction,
+        "none": lambda: product,
+        "subtracted": lambda: product - damping * direction,
+        "number": lambda: product + damping,
+        "times product": lambda: damping * product,
+        "of product": lambda: (1 + damping) * product,
+        "mixed": lambda: (1 - damping) * product + damping * direction,
+        "outside": lambda: product + direction,
+    }[damp]()
+
+
+MISTAKES = (
+    Mistake(
+        "create_graph_missing",
+        "Your second derivative fails: autograd says that an element does not require grad, which "
+        "the judge shows as NaN. After the first derivative autograd forgets how it was computed "
+        "unless it is asked to keep that graph. `.detach()`, `.data` and `no_grad` lose it too.",
+        {"graph": "lost"},
+    ),
+    Mistake(
+        "gradient_of_the_kl",
+        "You return the gradient of the KL: but for the damping, v has no effect. Look at the policy at its old "
+        "parameters: the KL has its minimum there and the gradient is 0. What is to be "
+        "differentiated again?",
+        {"use": "gradient"},
+    ),
+    Mistake(
+        "gradient_times_v",
+        "You multiply gradient and v entry by entry and stop. No second derivative was taken. At "
+        "the old parameters the gradient is 0 and so is your product. Sum first, to a number, then "
+        "ask how that number changes with the parameters.",
+        {"use": "g * v"},
+    ),
+    Mistake(
+        "inner_product_only",
+        "You stop at the inner product of gradient and v: all entries have the same number before "
+        "damping. It is the slope of the KL along v. The product with the Hessian is the gradient "
+        "of that slope.",
+        {"use": "g . v"},
+    ),
+    Mistake(
+        "outer_product_of_the_gradient",
+        "You use the gradient's outer product with itself for the Hessian. For one sample's score "
+        "the mean of such products is a Fisher matrix; for the gradient of a mean KL it is not. At "
+        "the old parameters yours is 0.",
+        {"use": "g g^T v"},
+    ),
+    Mistake(
+        "hessian_applied_twice",
+        "The Hessian is applied twice: your numbers are H H v. Is the product fed back into the "
+        "function, or is the norm of H v differentiated somewhere?",
+        {"use": "H H v"},
+    ),
+    Mistake(
+        "gradient_of_the_squared_gradient",
+        "You differentiate the square of the gradient. That is 2 H g: the gradient stands where v "
+        "should. At the old parameters it is 0. With what should the first gradient be multiplied?",
+        {"use": "g . g"},
+    ),
+    Mistake(
+        "v_left_out",
+        "v has no effect: you differentiate the sum of the gradient's entries, so your numbers are "
+        "the row sums of the Hessian. Each entry of the gradient needs its weight from v before "
+        "the sum.",
+        {"use": "H 1"},
+    ),
+    Mistake(
+        "v_after_the_sum",
+        "You multiply the row sums of the Hessian by v, entry by entry. v must be inside before "
+        "the second derivative is taken: a row of the Hessian meets all of v, not its own entry "
+        "alone.",
+        {"use": "(H 1) v"},
+    ),
+    Mistake(
+        "mean_of_the_product",
+        "Before damping your product is too small by the number of parameters. Gradient times v is "
+        "averaged where an inner product is asked for. The mean over states is inside the KL "
+        "already.",
+        {"use": "mean"},
+    ),
+    Mistake(
+        "quadratic_form",
+        "You return v^T H v, one number, before damping. That is the curvature along v, which the "
+        "step size needs later. Conjugate gradients need the vector H v.",
+        {"use": "v^T H v"},
+    ),
+    Mistake(
+        "own_tensor_only",
+        "Each tensor of parameters sees only its own part of v. The parts of H between two tensors "
+        "are lost, so the polynomial of a single tensor is right and the others are not. The inner "
+        "product has to run over all parameters before you differentiate.",
+        {"share": "own tensor"},
+    ),
+    Mistake(
+        "damping_missing",
+        "The damping has no effect. The first probe, which has none, is right. What does adding a "
+        "multiple of the identity to a matrix add to its product with v?",
+        {"damp": "none"},
+    ),
+    Mistake(
+        "damping_subtracted",
+        "The damping enters with a minus. It has to lift the eigenvalues of F away from 0. Yours "
+        "pushes the small ones below 0, where conjugate gradients fail.",
+        {"damp": "subtracted"},
+    ),
+    Mistake(
+        "damping_as_a_number",
+        "You add the damping itself to every entry. The damped matrix has it on the diagonal, so "
+        "in the product it meets v. For v of zeros the answer must be 0.",
+        {"damp": "number"},
+    ),
+    Mistake(
+        "damping_times_product",
+        "You multiply the product by the damping. Without damping, in the first probe, your answer "
+        "is 0. Damping is added to the matrix.",
+        {"damp": "times product"},
+    ),
+    Mistake(
+        "damping_of_the_product",
+        "You add damping times the product, which stretches all eigenvalues by one factor. An "
+        "eigenvalue of 0 stays 0 then. Damping lifts all of them by the same amount: what is its "
+        "product with v?",
+        {"damp": "of product"},
+    ),
+    Mistake(
+        "damping_mixed",
+        "You weigh product and v by 1 - damping and damping. The product keeps its full weight: "
+        "damping is added to the matrix and nothing is taken away. With the damping of 2 yours "
+        "turns the product round.",
+        {"damp": "mixed"},
+    ),
+    Mistake(
+        "v_added_undamped",
+        "You add v itself, whatever the damping is. The first probe has no damping, and there the "
+        "product stands alone.",
+        {"damp": "outside"},
+    ),
+    Mistake(
+        "v_not_detached",
+        "Where v carries a graph, in the last probe, you differentiate v as well, and the "
+        " gradient of the KL leaks into the product. In TRPO v is a search direction: fixed "
+        "numbers, wherever they come from.",
+        {"keep": "graph"},
+    ),
+    Mistake(
+        "damping_of_the_tutorials",
+        "You always add 0.1 times v, the number that many programs use. The probe whose damping is "
+        "0.1 is right, the others are not. Is the argument used?",
+        arguments={"damping": 0.1},
+    ),
+    Mistake(
+        "columns_first",
+        "The numbers are there, but matrices are read column by column. v and the product list the "
+        "entries of each tensor row by row, as `reshape(-1)` does. The probes with a matrix show "
+        "it.",
+        {"order": "columns"},
+    ),
+    Mistake(
+        "tensors_reversed",
+        "The tensors are joined in the opposite order: the last one comes first. v and the product "
+        "follow the order of the list `params`. The probe with a single tensor is right.",
+        {"order": "reversed"},
+    ),
+)
+
+SPEC = Spec(
+    name="fisher_vector_product",
+    exercise="06_fisher_vector_products",
+    parameters=("kl_fn", "params", "v", "damping"),
+    probes=probes,
+    oracle=oracle,
+    variant=variant,
+    mistakes=MISTAKES,
+    harness=harness,
+    rows="parameter",
+)

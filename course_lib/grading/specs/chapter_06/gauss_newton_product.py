@@ -1,0 +1,294 @@
+"""Task 6.2: the Gauss-Newton product D^T M D v."""
+
+import numpy as np
+
+from ...sandbox.tools import tensor
+from ...spec import Mistake, Probe, Spec
+from .flat import blocks, flatten, positions
+
+
+def harness(function, network, M, params, v):
+    """Return the product."""
+    import torch
+
+    states = tensor(network["states"])
+
+    def linear(params):
+        (W,) = params
+        return states @ W
+
+    def bilinear(params):
+        a, c = params
+        return (states @ a)[:, None] * c
+
+    def tanh(params):
+        W1, b1, W2, b2 = params
+        return torch.tanh(states @ W1 + b1) @ W2 + b2
+
+    outputs_fn = {"linear": linear, "bilinear": bilinear, "tanh": tanh}[network["kind"]]
+    return function(outputs_fn, tensor(M), [tensor(p, True) for p in params], tensor(v))
+
+
+# Kind, states, inputs, hidden units, outputs, scale of the parameters, rank of M.
+SCENES = {
+    "one state, outputs bilinear in the parameters": ("bilinear", 1, 2, 0, 2, 1.0, 2),
+    "four states, bilinear outputs": ("bilinear", 4, 3, 0, 2, 1.0, 2),
+    "three states, linear outputs": ("linear", 3, 2, 0, 3, 1.0, 3),
+    "a tanh network": ("tanh", 4, 2, 3, 2, 0.5, 2),
+    "a tanh network with large parameters": ("tanh", 3, 2, 4, 3, 1.5, 3),
+    "M is singular, parameters are large": ("tanh", 5, 3, 2, 3, 1.5, 1),
+}
+
+
+def probes(generator):
+    """Return networks, one M per state, and directions."""
+
+    def numbers(*shape, least=3, most=15):
+        return generator.choice([-1.0, 1.0], shape) * generator.integers(least, most, shape) / 10
+
+    calls = []
+    for title, (kind, B, n, h, k, scale, rank) in SCENES.items():
+        shapes = {
+            "linear": [(n, k)],
+            "bilinear": [(n,), (k,)],
+            "tanh": [(n, h), (h,), (h, k), (k,)],
+        }[kind]
+        params = [scale * numbers(*shape) for shape in shapes]
+        L = numbers(B, k, rank)
+        M = np.round(L @ L.transpose(0, 2, 1), 2)
+        v = numbers(sum(p.size for p in params))
+        network = {"kind": kind, "states": numbers(B, n)}
+        calls.append(Probe(title, (network, M, params, v)))
+    return calls
+
+
+def oracle(network, M, params, v):
+    """Return the sum over states with every Jacobian on paper."""
+    jacobian = {"linear": of_linear, "bilinear": of_bilinear, "tanh": of_tanh}[network["kind"]]
+    product = np.zeros(len(v))
+    for s, metric in zip(network["states"], M, strict=True):
+        D = jacobian(s, *params)
+        product += D.T @ metric @ D @ v
+    return product / len(M)
+
+
+def of_linear(s, W):
+    """Return the Jacobian of s W: output j depends on column j."""
+    return np.kron(s[None, :], np.eye(W.shape[1]))
+
+
+def of_bilinear(s, a, c):
+    """Return the Jacobian of (s a) c."""
+    return np.concatenate([np.outer(c, s), (s @ a) * np.eye(len(c))], axis=1)
+
+
+def of_tanh(s, W1, b1, W2, b2):
+    """Return the Jacobian of tanh(s W1 + b1) W2 + b2, output by output."""
+    h = np.tanh(s @ W1 + b1)
+    slope = 1.0 - h**2
+    rows = []
+    for j in range(len(b2)):
+        own = np.zeros(len(b2))
+        own[j] = 1.0
+        by_b1 = slope * W2[:, j]
+        parts = [np.outer(s, by_b1), by_b1, np.outer(h, own), own]
+        rows.append(np.concatenate([part.ravel() for part in parts]))
+    return np.stack(rows)
+
+
+def variant(
+    outputs_fn, M, params, v, *, metric="M", average="states", use="D v",
+    order="rows", share="all", states="all",
+):  # fmt: skip
+    """Return the product with the dense Jacobian, row by row, with options that commit mistakes."""
+    import torch
+    from torch.autograd import grad
+
+    outputs = outputs_fn(params)
+    B, k = outputs.shape
+    rows = [
+        flatten([torch.zeros_like(p) if g is None else g for p, g in zip(params, gs, strict=True)])
+        for gs in (
+            grad(o, params, create_graph=True, allow_unused=True) for o in outputs.reshape(-1)
+        )
+    ]
+    with_graph = torch.stack(rows).reshape(B, k, -1)
+    place = positions(params, order)
+    D = with_graph.detach()[:, :, place]
+    o = outputs.detach()
+    M = {
+        "M": M,
+        "identity": torch.eye(k, dtype=M.dtype).expand(B, k, k),
+        "diagonal": torch.diag_embed(torch.diagonal(M, dim1=1, dim2=2)),
+        "mean": M.mean(dim=0).expand(B, k, k),
+        "first": M[0].expand(B, k, k),
+        "squared": M @ M,
+    }[metric]
+    divisor = {"states": B, "nothing": 1, "entries": B * k}[average]
+    if use == "M D v":
+        return torch.einsum("bij,bjp,p->bi", M, D, v)
+    if use == "D v":
+        G = torch.einsum("bip,bij,bjq->bpq", D, M, D)
+        if share == "own tensor":
+            G = G * blocks(params)[place][:, place]
+        terms = G @ v
+    elif use == "outputs":
+        terms = torch.einsum("bip,bij,bj->bp", D, M, o)
+    elif use == "summed outputs":
+        g = D.sum(dim=(0, 1))
+        return g * (g @ v)
+    elif use == "squared gradient":
+        g = torch.einsum("bip,bij,bj->p", D, M, o) / divisor
+        return g * (g @ v)
+    elif use == "means":
+        mean = D.mean(dim=0)
+        return mean.T @ M.mean(dim=0) @ mean @ v
+    elif use == "hessian":
+        # Adds the second derivatives of the outputs, weighed by M o.
+        weights = torch.einsum("bij,bj->bi", M, o)
+        G = torch.einsum("bip,bij,bjq->bpq", D, M, D)
+        terms = G @ v + curved(with_graph, weights, params)[:, place][:, :, place] @ v
+    if states == "last":
+        return terms[-1] / divisor
+    return terms.sum(dim=0) / divisor
+
+
+def curved(jacobian, weights, params):
+    """Return, per state, the second derivatives of its outputs, weighed and summed."""
+    import torch
+    from torch.autograd import grad
+
+    def slope(x):
+        if not x.requires_grad:
+            return torch.zeros(sum(p.numel() for p in params), dtype=jacobian.dtype)
+        parts = grad(x, params, retain_graph=True, allow_unused=True)
+        pairs = zip(params, parts, strict=True)
+        return flatten([torch.zeros_like(p) if g is None else g for p, g in pairs])
+
+    per_state = torch.einsum("bip,bi->bp", jacobian, weights)
+    return torch.stack([torch.stack([slope(x) for x in row]) for row in per_state])
+
+
+MISTAKES = (
+    Mistake(
+        "metric_missing",
+        "M has no effect: you return the mean of D^T D v. D v lives in the space of the outputs, "
+        "and there M says what a change costs. Where, between D v and the way back, does it "
+        "belong?",
+        {"metric": "identity"},
+    ),
+    Mistake(
+        "metric_diagonal",
+        "Only the diagonal of M has an effect. Multiplying entry by entry uses the diagonal alone; "
+        "each state's M is a full matrix that also mixes its outputs.",
+        {"metric": "diagonal"},
+    ),
+    Mistake(
+        "metric_averaged",
+        "You use the mean of all M for every state. With one state that is right. Each state has "
+        "its own M, and it meets that state's Jacobian before anything is averaged.",
+        {"metric": "mean"},
+    ),
+    Mistake(
+        "metric_of_the_first_state",
+        "You use the M of the first state for all states. The first axis of M counts the states: "
+        "row b of D v belongs to entry b of M.",
+        {"metric": "first"},
+    ),
+    Mistake(
+        "metric_twice",
+        "M enters twice. It stands once between the two Jacobians: on the way there v becomes D v, "
+        "then comes M, then the way back.",
+        {"metric": "squared"},
+    ),
+    Mistake(
+        "sum_over_states",
+        "Your product is too large by the number of states: it is a sum. The Fisher matrix is a "
+        "mean over states; the probe with one state is right.",
+        {"average": "nothing"},
+    ),
+    Mistake(
+        "mean_over_outputs",
+        "Your product is too small by the number of outputs. The mean is over the states only; "
+        "the outputs of one state are summed inside the matrix products.",
+        {"average": "entries"},
+    ),
+    # Differentiating o^T M (D v) without cutting off D v gives the same as this Hessian.
+    Mistake(
+        "second_derivatives_of_the_outputs",
+        "Second derivatives of the outputs are in your answer: it is the full Hessian of half the "
+        "mean of o^T M o, times v. Either you differentiate that twice, or M D v is not detached "
+        "on its way back: it depends on the parameters through D. The linear outputs are right.",
+        {"use": "hessian"},
+    ),
+    Mistake(
+        "outer_product_of_the_gradient",
+        "You use the outer product of one gradient, that of half the mean of o^T M o. D has a row "
+        "for every output of every state; one gradient cannot replace them, it has rank 1.",
+        {"use": "squared gradient"},
+    ),
+    Mistake(
+        "outputs_summed",
+        "You differentiate the sum of all outputs, so the rows of D are added up into one before "
+        "they can meet v and M. Every output needs its own row. How do you get D v without "
+        "summing over outputs?",
+        {"use": "summed outputs"},
+    ),
+    Mistake(
+        "stops_at_the_outputs",
+        "You return M D v, with a row for every state. That is half of the way: the result must go "
+        "back from the outputs to the parameters. Which of the two modes of differentiation "
+        "multiplies by D^T?",
+        {"use": "M D v"},
+    ),
+    Mistake(
+        "v_left_out",
+        "v has no effect: you send M times the outputs back to the parameters. What goes back must "
+        "be M times the change of the outputs that v causes.",
+        {"use": "outputs"},
+    ),
+    Mistake(
+        "jacobians_averaged",
+        "You average the Jacobians and the M over the states before you multiply. With one state "
+        "that is right. A mean of products is not the product of means.",
+        {"use": "means"},
+    ),
+    Mistake(
+        "last_state_only",
+        "Only the last state is in your answer, divided by the number of states. Does your loop "
+        "overwrite its result instead of adding to it?",
+        {"states": "last"},
+    ),
+    Mistake(
+        "own_tensor_only",
+        "Each tensor of parameters sees only its own part of v. The outputs change with all of "
+        "them: D v is one sum over all parameters, and only the way back is taken apart. The "
+        "network with one tensor is right.",
+        {"share": "own tensor"},
+    ),
+    Mistake(
+        "columns_first",
+        "The numbers are there, but matrices are read column by column. v and the product list the "
+        "entries of each tensor row by row, as `reshape(-1)` does. The probes whose parameters are "
+        "vectors are right.",
+        {"order": "columns"},
+    ),
+    Mistake(
+        "tensors_reversed",
+        "The tensors are joined in the opposite order: the last one comes first. v and the product "
+        "follow the order of the list `params`. The network with one tensor is right.",
+        {"order": "reversed"},
+    ),
+)
+
+SPEC = Spec(
+    name="gauss_newton_product",
+    exercise="06_fisher_vector_products",
+    parameters=("outputs_fn", "M", "params", "v"),
+    probes=probes,
+    oracle=oracle,
+    variant=variant,
+    mistakes=MISTAKES,
+    harness=harness,
+    rows="parameter",
+)

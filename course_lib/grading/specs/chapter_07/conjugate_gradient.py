@@ -1,0 +1,404 @@
+"""Task 7.1: conjugate gradients, stopped before they have converged."""
+
+import numpy as np
+
+from ...sandbox.tools import tensor
+from ...spec import Mistake, Probe, Spec
+
+NEVER = 1e-10  # a tolerance that no probe with few iterations reaches
+TOLERANCE = 0.1
+ROOT = TOLERANCE**0.5
+# A rule stops at a residual of (factor) times (norm of b) to the (power). The right one comes first.
+RELATIVE, ABSOLUTE = (TOLERANCE, 1.0), (TOLERANCE, 0.0)
+SQUARES = [(ROOT, 0.0), (ROOT, 1.0), (TOLERANCE, 2.0)]
+MIXED = [(ROOT, 0.0), (ROOT, 0.5)]
+
+
+def harness(function, A, b, iterations, tolerance):
+    """Return x, and how many products with A were taken."""
+    import torch
+
+    matrix = tensor(A)
+    products = 0
+
+    def linear_operator(v):
+        nonlocal products
+        products += 1
+        if isinstance(v, torch.Tensor):
+            return matrix.to(v.dtype) @ v
+        return matrix.numpy() @ v
+
+    x = function(linear_operator, tensor(b), iterations, tolerance)
+    return x, products
+
+
+def probes(generator):
+    """Return systems in which the iterates on the way differ from the solution."""
+
+    def right_side(size):
+        return generator.choice([-1.0, 1.0], size) * generator.integers(5, 30, size) / 10
+
+    def matrix(eigenvalues):
+        size = len(eigenvalues)
+        Q, _ = np.linalg.qr(generator.normal(size=(size, size)))
+        A = Q @ np.diag(eigenvalues) @ Q.T
+        return np.round((A + A.T) / 2, 2)
+
+    def stopped_early(size, iterations, spread):
+        while True:
+            A = matrix(np.geomspace(0.8, 0.8 * spread, size) * generator.uniform(0.8, 1.25, size))
+            b = right_side(size)
+            norms = residual_norms(A, b, iterations)
+            # Every iteration matters, and the descent is far from its end.
+            if min(norms) > 0.02 * norms[0] and np.abs(np.diff(norms)).min() > 0.02 * norms[0]:
+                return A, b, iterations, NEVER
+
+    def two_eigenvalues(size):
+        while True:
+            u, b = right_side(size), right_side(size)
+            A = 1.5 * np.eye(size) + np.outer(u, u)
+            if residual_norms(A, b, 1)[1] > 0.05 * np.linalg.norm(b):
+                return A, b, 6, 1e-3
+
+    def stopped_by_tolerance(size, scale, rules):
+        while True:
+            A = matrix(np.geomspace(0.8, 6.0, size) * generator.uniform(0.8, 1.25, size))
+            b = scale * right_side(size)
+            norms = residual_norms(A, b, size - 1)
+            own = TOLERANCE * norms[0]
+            clear = all(norm > 1.2 * own or norm < own / 1.2 for norm in norms)
+            stops = [first_below(norms, factor * norms[0] ** power) for factor, power in rules]
+            if clear and len(set(stops)) == len(stops) and 2 <= stops[0] < size - 1:
+                return A, b, size + 2, TOLERANCE
+
+    calls = {
+        "two unknowns, one iteration": stopped_early(2, 1, 6.0),
+        "three unknowns, two iterations": stopped_early(3, 2, 15.0),
+        "five unknowns, three iterations": stopped_early(5, 3, 40.0),
+        "A has two different eigenvalues, so two iterations suffice": two_eigenvalues(4),
+        "the tolerance is met on the way, b is large": stopped_by_tolerance(
+            8, 4.0, [RELATIVE, ABSOLUTE, *SQUARES]
+        ),
+        "the tolerance is met on the way, b is small": stopped_by_tolerance(
+            6, 0.08, [RELATIVE, ABSOLUTE, *MIXED]
+        ),
+        "b is zero": (matrix(np.array([0.7, 2.5])), np.zeros(2), 3, 1e-3),
+    }
+    return [Probe(title, arguments) for title, arguments in calls.items()]
+
+
+def residual_norms(A, b, iterations):
+    """Return the norm of the residual before the first iteration and after each."""
+    iterates = krylov_minima(A, b, iterations)
+    return [float(np.linalg.norm(b - A @ x)) for x in iterates]
+
+
+def first_below(norms, limit):
+    """Return the number of iterations after which a norm is within a limit."""
+    return next((count for count, norm in enumerate(norms) if norm <= limit), len(norms))
+
+
+def krylov_minima(A, b, iterations):
+    """Yield 0 and then, j after j, the minimum of the quadratic over span{b, A b, ..., A^(j-1) b}.
+
+    That is what the j-th iterate is, by definition; the small dense system finds it.
+    """
+    yield np.zeros(len(b))
+    basis = []
+    for _ in range(iterations):
+        w = A @ basis[-1] if basis else b.copy()
+        for _ in range(2):  # the second pass removes what rounding left
+            for q in basis:
+                w = w - (q @ w) * q
+        basis.append(w / np.linalg.norm(w))
+        Q = np.stack(basis, axis=1)
+        yield Q @ np.linalg.solve(Q.T @ A @ Q, Q.T @ b)
+
+
+def oracle(A, b, iterations, tolerance):
+    """Return the first minimum over a Krylov space that is good enough, and the space's size."""
+    for count, x in enumerate(krylov_minima(A, b, iterations)):
+        small = np.linalg.norm(b - A @ x) <= tolerance * np.linalg.norm(b)
+        if small or count == iterations:
+            return x, count
+    raise AssertionError("the loop ends with its last iterate")
+
+
+def variant(
+    linear_operator, b, iterations, tolerance, *, beta="new over old", sign=1.0, step="right",
+    move="direction", base="new residual", stop="relative", count=0, multiply="direction",
+    extra="none", output="x", first="own memory", forward=1.0,
+):  # fmt: skip
+    """Return x by the two-term recursion, with options that commit mistakes."""
+    import torch
+
+    x, r = torch.zeros_like(b), b.clone()
+    if extra == "at the start":
+        r = b - linear_operator(x)
+    p = r.clone()
+    rr = r @ r
+    bb = b @ b
+
+    def enough(rr):
+        norm, size = torch.sqrt(rr), torch.sqrt(bb)
+        return {
+            "relative": norm <= tolerance * size,
+            "strict": norm < tolerance * size,
+            "absolute": norm <= tolerance,
+            "squared, absolute": rr <= tolerance,
+            "squared, relative": rr <= tolerance * bb,
+            "norm, squared": norm <= tolerance * bb,
+            "squared, norm": rr <= tolerance * size,
+            "at zero": rr == 0,
+            "never": False,
+        }[stop]
+
+    for number in range(iterations + count):
+        if enough(rr):
+            break
+        Ap = linear_operator({"direction": p, "x": x, "residual": r}[multiply])
+        alpha = {
+            "right": rr / (p @ Ap),
+            "without A": rr / (p @ p),
+            "p p": (p @ p) / (p @ Ap),
+            "inverse": (p @ Ap) / rr,
+            "root": torch.sqrt(rr) / (p @ Ap),
+        }[step]
+        x = x + forward * alpha * (p if move == "direction" else r)
+        before = r
+        r = r - sign * alpha * Ap
+        if extra == "each time":
+            r = b - linear_operator(x)
+        if first == "shared memory" and number == 0:
+            p = r  # an update of r in place has changed p as well
+        new = r @ r
+        factor = {
+            "new over old": new / rr,
+            "inverted": rr / new,
+            "one": 1.0,
+            "zero": 0.0,
+            "negative": -new / rr,
+            "norms": torch.sqrt(new / rr),
+            "alpha": alpha,
+        }[beta]
+        p = (r if base == "new residual" else before) + factor * p
+        rr = new
+    return {"x": x, "residual": r, "direction": p, "remainder": b - r}[output]
+
+
+MISTAKES = (
+    Mistake(
+        "steepest_descent",
+        "Every direction of yours is the residual alone. That is steepest descent: the first "
+        "iteration agrees, and from the second on it undoes part of what it won. What is left of "
+        "the direction before has to be added.",
+        {"beta": "zero"},
+    ),
+    Mistake(
+        "beta_inverted",
+        "The quotient in beta is upside down. The residual shrinks, so beta is mostly smaller than "
+        "1 and the memory of old directions fades. Yours grows as the residual falls. The first "
+        "iteration does not use it.",
+        {"beta": "inverted"},
+    ),
+    Mistake(
+        "beta_is_one",
+        "Your beta is always 1. Is the old squared norm of the residual overwritten by the new one "
+        "before you divide? The two must be kept apart until beta is known.",
+        {"beta": "one"},
+    ),
+    Mistake(
+        "beta_negative",
+        "The old direction enters with a minus. The new direction must be conjugate to the old "
+        "one: the product of p, A and the old p must be 0. Check that with your numbers in the "
+        "second iteration.",
+        {"beta": "negative"},
+    ),
+    Mistake(
+        "beta_of_norms",
+        "Your beta is a quotient of norms. It has to be a quotient of squared norms; then the new "
+        "direction is conjugate to the old one, which a test with three unknowns shows.",
+        {"beta": "norms"},
+    ),
+    Mistake(
+        "alpha_for_beta",
+        "The step length alpha stands where beta belongs. alpha says how far to go, beta how much "
+        "of the old direction to keep. Which two residuals does beta compare?",
+        {"beta": "alpha"},
+    ),
+    Mistake(
+        "residual_sign",
+        "The residual is updated with the wrong sign, so it grows. x moves by alpha p, so b - A x "
+        "changes by how much? Compute b - A x after one iteration and compare.",
+        {"sign": -1.0},
+    ),
+    Mistake(
+        "x_backwards",
+        "Your x is minus the right one. The direction p points where the quadratic falls, because "
+        "it starts as the residual. What happens to x along it?",
+        {"forward": -1.0},
+    ),
+    Mistake(
+        "old_residual_in_the_direction",
+        "The new direction is built from the residual of the iteration before. Which comes first: "
+        "the update of the residual, or that of the direction?",
+        {"base": "old residual"},
+    ),
+    Mistake(
+        "x_along_the_residual",
+        "x moves along the residual, while the step length belongs to the direction p. In the "
+        "first iteration the two are equal, so the first probe is right.",
+        {"move": "residual"},
+    ),
+    Mistake(
+        "step_without_the_operator",
+        "Your step length divides by p^T p, without A. It is right only where A is the identity. "
+        "The step has to end at the minimum along p; how strongly the quadratic bends there is "
+        "p^T A p.",
+        {"step": "without A"},
+    ),
+    Mistake(
+        "direction_in_the_step",
+        "The numerator of your step length is p^T p. It is the residual whose square belongs "
+        "there; the two are equal in the first iteration only.",
+        {"step": "p p"},
+    ),
+    Mistake(
+        "step_upside_down",
+        "The quotient of the step length is upside down: p^T A p stands above. Where the quadratic "
+        "bends more the minimum is nearer, so the step must be shorter.",
+        {"step": "inverse"},
+    ),
+    Mistake(
+        "norm_in_the_step",
+        "The numerator of your step length is the norm of the residual, not its square. Make b "
+        "twice as large: x must be twice as large as well, and yours is not.",
+        {"step": "root"},
+    ),
+    Mistake(
+        "product_with_x",
+        "You call the operator on x. In the first iteration x is 0, so is the product, and the "
+        "step length is a number divided by 0. Along which vector must the curvature be known?",
+        {"multiply": "x"},
+    ),
+    Mistake(
+        "product_with_the_residual",
+        "You call the operator on the residual. In the first iteration that is the direction as "
+        "well, later it is not. Step length and residual both need A times the direction along "
+        "which x moves.",
+        {"multiply": "residual"},
+    ),
+    Mistake(
+        "direction_shares_memory",
+        "After the first iteration the old direction is lost. Direction and residual begin as one "
+        "tensor: an update in place, such as `-=`, changes both. Give one of them memory of its "
+        "own.",
+        {"first": "shared memory"},
+    ),
+    Mistake(
+        "returns_the_residual",
+        "You return the residual, what is left of b. The solution is what the steps along the "
+        "directions add up to.",
+        {"output": "residual"},
+    ),
+    Mistake(
+        "returns_the_direction",
+        "You return the last direction, which the next iteration would use. The solution is what "
+        "the steps along the directions add up to.",
+        {"output": "direction"},
+    ),
+    Mistake(
+        "returns_the_product",
+        "You return A x, the part of b that is explained, where x is asked for. Which of your "
+        "updates adds alpha times the product?",
+        {"output": "remainder"},
+    ),
+    Mistake(
+        "one_iteration_too_many",
+        "You make one iteration more than `iterations` allows. The first probe allows one, and you "
+        "take two products. Where does your count begin?",
+        {"count": 1},
+    ),
+    Mistake(
+        "one_iteration_too_few",
+        "You make one iteration less than `iterations` allows: the first probe allows one and your "
+        "answer is 0. Where does your count begin, and where does it end?",
+        {"count": -1},
+    ),
+    Mistake(
+        "tolerance_ignored",
+        "The tolerance has no effect: you always make all the iterations. Where two suffice you "
+        "take six products. With b of zeros you divide 0 by 0. When is the residual small enough?",
+        {"stop": "never"},
+    ),
+    Mistake(
+        "stops_at_zero_only",
+        "You stop only where the residual is exactly 0. Rounding hardly ever lets that happen: "
+        "where two iterations suffice you take six products. What is `tolerance` for?",
+        {"stop": "at zero"},
+    ),
+    Mistake(
+        "zero_right_side",
+        "With b of zeros, the last probe, you divide 0 by 0 and return NaN. The residual is small "
+        "enough before the first iteration. Does your test come before the product, and does it "
+        "also stop where both sides are 0?",
+        {"stop": "strict"},
+    ),
+    Mistake(
+        "tolerance_absolute",
+        "You compare the residual's norm with the tolerance itself. It counts as a fraction of the "
+        "norm of b: multiply b by 100, and the number of iterations must stay the same.",
+        {"stop": "absolute"},
+    ),
+    Mistake(
+        "squared_norm_and_absolute",
+        "You compare the squared norm of the residual with the tolerance. Two things differ: the "
+        "norm is meant, not its square, and it is compared with a fraction of the norm of b.",
+        {"stop": "squared, absolute"},
+    ),
+    Mistake(
+        "squared_norms",
+        "You compare squared norms, so the tolerance ought to be squared too. Yours stops too "
+        "soon: for a tolerance of 0.1 a residual of 0.3 is enough for it.",
+        {"stop": "squared, relative"},
+    ),
+    Mistake(
+        "norm_with_squared_norm",
+        "You compare the norm of the residual with a fraction of the squared norm of b. The two "
+        "sides have different units: with b large you stop at once, with b small too late.",
+        {"stop": "norm, squared"},
+    ),
+    Mistake(
+        "squared_norm_with_norm",
+        "You compare the squared norm of the residual with a fraction of the norm of b. Is a root "
+        "missing? The two sides have different units: yours stops at another iteration when b is "
+        "multiplied by 100.",
+        {"stop": "squared, norm"},
+    ),
+    Mistake(
+        "product_at_the_start",
+        "You take one product more than there are iterations. x does not suffer, but for x = 0 "
+        "the residual is known without one. In TRPO each one costs about as much as two backward "
+        "passes.",
+        {"extra": "at the start"},
+    ),
+    Mistake(
+        "two_products_each_time",
+        "You take two products in each iteration. x does not suffer, but the residual need not "
+        "be computed anew: it changes by alpha times a product that you have already.",
+        {"extra": "each time"},
+    ),
+)
+
+SPEC = Spec(
+    name="conjugate_gradient",
+    exercise="07_conjugate_gradients",
+    parameters=("linear_operator", "b", "iterations", "tolerance"),
+    probes=probes,
+    oracle=oracle,
+    variant=variant,
+    mistakes=MISTAKES,
+    harness=harness,
+    parts=("x", "number of products"),
+    rows="entry",
+)
