@@ -12,9 +12,9 @@ CASES = {
     "two actions, k2": (2, "k2", 0.0),
     "two actions, k3": (2, "k3", 0.0),
     "five actions, default estimator": (5, None, 0.0),
-    "four actions, k1, log-densities above 0": (4, "k1", 2.5),
-    "three actions, k2, log-densities above 0": (3, "k2", 2.5),
-    "seven actions, k3, log-densities above 0": (7, "k3", 2.5),
+    "four actions, k1, log-densities above 0": (4, "k1", 4.0),
+    "three actions, k2, log-densities above 0": (3, "k2", 4.0),
+    "seven actions, k3, log-densities above 0": (7, "k3", 4.0),
 }
 
 
@@ -27,7 +27,7 @@ def probes(generator):
     """Return log-ratios of both signs and of different sizes."""
     calls = []
     for title, (size, estimator, shift) in CASES.items():
-        old = shift - generator.integers(3, 22, size) / 10
+        old = shift - generator.integers(20, 36, size) / 10
         log_ratios = generator.permutation(np.arange(2, 12))[:size] / 10
         log_ratios[1::2] *= -1
         log_ratios[0] += 0.6  # the log-ratios do not cancel
