@@ -10,6 +10,8 @@ def harness(function, beta, kl, target_kl):
     changed = function(beta, kl, target_kl)
     if changed is None:
         return None
+    if hasattr(changed, "detach"):
+        changed = changed.detach()
     try:
         return (np.asarray(changed, dtype=float) / beta,)
     except (TypeError, ValueError):
@@ -123,7 +125,7 @@ MISTAKES = (
     ),
     Mistake(
         "lower_test_multiplied",
-        "Your lower test compares with 1.5 targets, like the upper one. Beta then always changes: "
+        "Your lower test compares with 1.5 targets, like the upper one. Beta then hardly ever stays: "
         "whatever is not too far counts as too near. On which side of the target does too near "
         "begin?",
         {"lower": "multiplied"},

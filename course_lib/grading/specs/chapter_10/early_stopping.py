@@ -67,7 +67,7 @@ def variant(
 MISTAKES = (
     Mistake(
         "last_epoch_not_counted",
-        "Your number is one too small wherever the updates stop early. The epoch whose KL exceeds "
+        "Your number is one too small wherever the limit is exceeded. The epoch whose KL exceeds "
         "the limit has been taken: its KL is known only because its steps were made.",
         {"count": "without the last"},
     ),

@@ -34,6 +34,8 @@ def harness(function, log_probs, old_log_probs, advantages, clip_range):
     """Return the loss and its gradients; a critic's gradient could flow through the advantages."""
     log_probs, advantages = tensor(log_probs, True), tensor(advantages, True)
     loss = function(log_probs, tensor(old_log_probs), advantages, clip_range)
+    if loss is None:
+        return None
     leak = gradient(loss, advantages)
     return loss, gradient(loss, log_probs), np.zeros(len(advantages)) if leak is None else leak
 

@@ -257,8 +257,18 @@ def clip_gradients(parameters, bound, clip):
         utils.clip_grad_value_(parameters, bound)
 
 
+def untouched(agent, batch, settings, minibatches):
+    """Change nothing."""
+
+
 # Mistakes given as functions are not tried in pairs: with all pairs, a wrong answer would wait long.
 MISTAKES = (
+    Mistake(
+        "nothing_changes",
+        "All weights are as they were before the update: no step reaches them. Is the optimiser's "
+        "step called, and after the gradients exist?",
+        function=untouched,
+    ),
     Mistake(
         "gradients_accumulate",
         "Your gradients add up from step to step. The first probe, with a single step, is right. "
@@ -358,13 +368,13 @@ MISTAKES = (
     Mistake(
         "sum_for_mean",
         "Your losses are sums over the minibatch. Your steps are too long by the number of "
-        "samples, and where the gradient is clipped you clip nearly always.",
+        "samples, except where the clipped norm hides it.",
         function=functools.partial(variant, average="sum"),
     ),
     Mistake(
         "gradient_not_clipped",
-        "The norm of the gradient is not clipped. The first three probes, where it is small, are "
-        "right. Between which two calls do the gradients exist and still matter?",
+        "The norm of the gradient is not clipped. Probes where it is below the bound are right. "
+        "Between which two calls do the gradients exist and still matter?",
         {"clip": "never"},
     ),
     Mistake(

@@ -18,14 +18,16 @@ SHAPES = {
 def harness(function, gaussian, gain):
     """Return the shape and both Gram matrices: signs, and rotations of the short side, are free."""
     weight = function(gaussian, gain)
+    if weight is None:
+        return None
     if hasattr(weight, "detach"):
         weight = weight.detach().numpy()
     try:
         matrix = np.asarray(weight, dtype=float)
     except (TypeError, ValueError):
-        return weight
-    if weight is None or matrix.ndim != 2:
-        return weight
+        return weight, weight, weight
+    if matrix.ndim != 2:
+        return np.array(matrix.shape), matrix, matrix
     return np.array(matrix.shape), matrix @ matrix.T, matrix.T @ matrix
 
 
@@ -172,7 +174,7 @@ MISTAKES = (
     Mistake(
         "scaled_by_fan_in",
         "You divide by the root of the number of inputs. That is another initialisation. It gives "
-        "columns of about the right length, but no right angles.",
+        "rows of about the right length, but no right angles.",
         {"made": "fan in"},
     ),
     Mistake(
@@ -210,6 +212,6 @@ SPEC = Spec(
     variant=variant,
     mistakes=MISTAKES,
     harness=harness,
-    parts=("shape of W", "product W W^T", "product W^T W"),
+    parts=("shape of the weight matrix", "product W W^T", "product W^T W"),
     rows="row",
 )

@@ -26,7 +26,7 @@ def harness(function, values, targets, old_values, value_clip_range):
     """Return the loss and its gradient."""
     values = tensor(values, True)
     loss = function(values, tensor(targets), tensor(old_values), value_clip_range)
-    return loss, gradient(loss, values)
+    return None if loss is None else (loss, gradient(loss, values))
 
 
 def probes(generator):
@@ -95,8 +95,8 @@ MISTAKES = (
     Mistake(
         "smaller_of_the_two",
         "Of the two squared errors you take the smaller one. As in the policy's objective, the "
-        "pessimistic of the two counts, and of two losses that is the larger. Some papers print a "
-        "minimum here; PPO's code takes the maximum.",
+        "pessimistic of the two counts, and of two losses that is the larger. It is sometimes printed as "
+        "a minimum; PPO's code takes the maximum.",
         {"choose": "smaller"},
     ),
     Mistake(
