@@ -56,7 +56,8 @@ def table(spec: Spec, probe: Probe, right: np.ndarray, given: np.ndarray) -> lis
     columns = {spec.rows: np.arange(len(np.atleast_1d(right[column])))} if right.ndim else {}
     columns |= beside | {"expected": right[column], "yours": given[column]}
     scalars = [f"{name} = {value:g}" for name, value in arguments if isinstance(value, int | float)]
-    where = [f"environment {worst[1]}"] if right.ndim == 2 and right.shape[1] > 1 else []
+    columns_are = "environment" if spec.rows == "t" else "column"
+    where = [f"{columns_are} {worst[1]}"] if right.ndim == 2 and right.shape[1] > 1 else []
     short = short_arrays(arguments) if right.ndim == 0 else []
     lines = [", ".join(where + scalars + short) + ":"] if where or scalars or short else []
     texts = [[name, *map(show, np.atleast_1d(values))] for name, values in columns.items()]

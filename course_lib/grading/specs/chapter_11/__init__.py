@@ -1,3 +1,5 @@
 """Chapter 11: PPO in practice."""
 
-TASKS = ()
+from .ppo_update import SPEC as PPO_UPDATE
+
+TASKS = (PPO_UPDATE,)

@@ -1,0 +1,197 @@
+"""Task 10.3: three estimates of the KL from log-probabilities."""
+
+import math
+
+import numpy as np
+
+from ...sandbox.tools import tensor
+from ...spec import Mistake, Probe, Spec
+
+CASES = {
+    "two actions, k1": (2, "k1", 0.0),
+    "two actions, k2": (2, "k2", 0.0),
+    "two actions, k3": (2, "k3", 0.0),
+    "five actions, default estimator": (5, None, 0.0),
+    "four actions, k1, log-densities above 0": (4, "k1", 4.0),
+    "three actions, k2, log-densities above 0": (3, "k2", 4.0),
+    "seven actions, k3, log-densities above 0": (7, "k3", 4.0),
+}
+
+
+def harness(function, log_probs, old_log_probs, *estimator):
+    """Call it with tensors; nobody asks for a gradient."""
+    return function(tensor(log_probs), tensor(old_log_probs), *estimator)
+
+
+def probes(generator):
+    """Return log-ratios of both signs and of different sizes."""
+    calls = []
+    for title, (size, estimator, shift) in CASES.items():
+        old = shift - generator.integers(20, 36, size) / 10
+        log_ratios = generator.permutation(np.arange(2, 12))[:size] / 10
+        log_ratios[1::2] *= -1
+        log_ratios[0] += 0.6  # the log-ratios do not cancel
+        last = () if estimator is None else (estimator,)
+        calls.append(Probe(title, (old + log_ratios, old, *last)))
+    return calls
+
+
+def oracle(log_probs, old_log_probs, estimator="k3"):
+    """Return the mean of the definition over the actions, from the probabilities themselves."""
+    terms = []
+    for new, old in zip(log_probs, old_log_probs, strict=True):
+        ratio = math.exp(new) / math.exp(old)
+        if estimator == "k1":
+            terms.append(math.log(1 / ratio))
+        elif estimator == "k2":
+            terms.append(math.log(ratio) ** 2 / 2)
+        else:
+            terms.append(ratio - 1 - math.log(ratio))
+    return math.fsum(terms) / len(terms)
+
+
+def variant(
+    log_probs, old_log_probs, estimator=None, *, default="k3", average="mean", direction="old, new",
+    k1="minus log", k2="half", k3="right", weigh="nothing",
+):  # fmt: skip
+    """Return the estimate from the log-ratios, with options that commit mistakes."""
+    estimator = estimator or default
+    x = log_probs - old_log_probs
+    if direction == "new, old":
+        x = -x
+    if average == "before":
+        x = x.mean().reshape(1)
+    if estimator == "k1":
+        terms = {"minus log": -x, "log": x, "size": x.abs()}[k1]
+    elif estimator == "k2":
+        terms = {"half": 0.5 * x**2, "whole": x**2, "size": 0.5 * x.abs()}[k2]
+    else:
+        terms = {
+            "right": x.exp() - 1 - x,
+            "without 1": x.exp() - x,
+            "negative": x - (x.exp() - 1),
+            "inverted": (-x).exp() - 1 + x,
+            "plus": x.exp() - 1 + x,
+        }[k3]
+    if weigh == "old probability":
+        terms = old_log_probs.exp() * terms
+    if weigh == "new probability":
+        terms = log_probs.exp() * terms
+    if weigh == "ratio":
+        terms = (log_probs - old_log_probs).exp() * terms
+    return terms.sum() if average == "sum" else terms.mean()
+
+
+MISTAKES = (
+    Mistake(
+        "log_ratio_reversed",
+        "Your log-ratio is old minus new. In k2 that makes no difference, in k1 it turns the sign, "
+        "and k3 becomes an estimate of nothing. The ratio is new over old, as in the surrogate.",
+        {"direction": "new, old"},
+    ),
+    Mistake(
+        "k1_sign",
+        "Your k1 has the wrong sign; the others are right. The actions come from the old policy, "
+        "and on average they are less likely under the new one. Which sign makes the KL positive?",
+        {"k1": "log"},
+    ),
+    Mistake(
+        "k1_absolute",
+        "Your k1 takes absolute values. The estimate of a single action may be negative: only "
+        "because both signs occur is the average right. The absolute values are far too large.",
+        {"k1": "size"},
+    ),
+    Mistake(
+        "k2_not_halved",
+        "Your k2 is twice as large as it should be. To second order, the KL is half a squared "
+        "distance.",
+        {"k2": "whole"},
+    ),
+    Mistake(
+        "k2_not_squared",
+        "Your k2 holds half the absolute log-ratio; the formula has its square. Take policies half "
+        "as far apart: the KL falls to about a quarter.",
+        {"k2": "size"},
+    ),
+    Mistake(
+        "k3_without_1",
+        "Your k3 is too large by 1. For two equal policies every estimate is 0; yours is 1.",
+        {"k3": "without 1"},
+    ),
+    Mistake(
+        "k3_negative",
+        "Your k3 is never positive. Its terms measure how far the exponential lies above its "
+        "tangent, and it always lies above. What is subtracted from what?",
+        {"k3": "negative"},
+    ),
+    Mistake(
+        "k3_inverted",
+        "Your k3 uses the ratio the wrong way round: that form belongs to actions drawn from the "
+        "new policy. Here the old one drew them. Your k1 and k2 are right.",
+        {"k3": "inverted"},
+    ),
+    Mistake(
+        "k3_log_added",
+        "Your k3 adds the log-ratio. Near 0, the exponential minus 1 is the log-ratio itself, so "
+        "the two should nearly cancel. Yours add up.",
+        {"k3": "plus"},
+    ),
+    Mistake(
+        "weighed_by_the_old_policy",
+        "You weigh each term by the probability of its action under the old policy. The actions "
+        "were drawn from it, so likely actions occur more often already. A plain mean over the "
+        "samples is the expectation.",
+        {"weigh": "old probability"},
+    ),
+    Mistake(
+        "weighed_by_the_new_policy",
+        "You weigh each term by the probability of its action under the new policy. The actions "
+        "were drawn from the old one. A plain mean over the samples is the expectation.",
+        {"weigh": "new probability"},
+    ),
+    Mistake(
+        "importance_weights",
+        "You multiply each term by the ratio. Importance weights would be needed for an expectation "
+        "under the new policy; KL(old || new) is one under the old policy, which drew the actions.",
+        {"weigh": "ratio"},
+    ),
+    Mistake(
+        "sum_for_mean",
+        "Your estimates are too large by the number of actions: they are sums. Twice as much data "
+        "should not mean twice the KL.",
+        {"average": "sum"},
+    ),
+    Mistake(
+        "mean_before_estimate",
+        "You average the log-ratios first. For k1 that is the same. The other two are curved, and "
+        "the square of a mean is not the mean of the squares: log-ratios of opposite sign must not "
+        "cancel.",
+        {"average": "before"},
+    ),
+    Mistake(
+        "default_k1",
+        "Where no estimator is named you use k1. The default is k3. See the fourth probe.",
+        {"default": "k1"},
+    ),
+    Mistake(
+        "always_k1",
+        "You return k1 whatever estimator is asked for. See the second and the third probe.",
+        arguments={"estimator": "k1"},
+    ),
+    Mistake(
+        "always_k3",
+        "You return k3 whatever estimator is asked for. See the first two probes.",
+        arguments={"estimator": "k3"},
+    ),
+)
+
+SPEC = Spec(
+    name="approx_kl",
+    exercise="10_ppo_objectives",
+    parameters=("log_probs", "old_log_probs", "estimator"),
+    probes=probes,
+    oracle=oracle,
+    variant=variant,
+    mistakes=MISTAKES,
+    harness=harness,
+)

@@ -1,0 +1,271 @@
+"""Task 10.1: the clipped surrogate as a loss."""
+
+import numpy as np
+
+from ...sandbox.tools import gradient, tensor
+from ...spec import Mistake, Probe, Spec
+
+BELOW, INSIDE, ABOVE = "below", "inside", "above"
+CASES = {
+    "both ratios lie inside the clip range": (0.3, [(INSIDE, 1), (INSIDE, -1)]),
+    "positive advantages; ratios below, inside and above the range": (
+        0.2,
+        [(BELOW, 1), (INSIDE, 1), (ABOVE, 1)],
+    ),
+    "negative advantages; ratios below, inside and above the range": (
+        0.2,
+        [(BELOW, -1), (INSIDE, -1), (ABOVE, -1)],
+    ),
+    "the policy is still the old one": (0.2, [(None, 1), (None, -1), (None, 1), (None, -1)]),
+    "ratios beyond the range on their good side": (0.2, [(ABOVE, 1), (BELOW, -1), (INSIDE, -1)]),
+    "ratios beyond the range on their bad side": (0.3, [(BELOW, 1), (ABOVE, -1), (INSIDE, 1)]),
+    "every kind of step, a narrow range": (
+        0.1,
+        [(side, sign) for side in (ABOVE, INSIDE, BELOW) for sign in (-1, 1)],
+    ),
+    "seven steps, a wide range": (
+        0.5,
+        [(ABOVE, 1), (BELOW, -1), (ABOVE, -1), (BELOW, 1), (INSIDE, 1), (ABOVE, -1), (INSIDE, -1)],
+    ),
+}
+
+
+def harness(function, log_probs, old_log_probs, advantages, clip_range):
+    """Return the loss and its gradients; a critic's gradient could flow through the advantages."""
+    log_probs, advantages = tensor(log_probs, True), tensor(advantages, True)
+    loss = function(log_probs, tensor(old_log_probs), advantages, clip_range)
+    if loss is None:
+        return None
+    leak = gradient(loss, advantages)
+    return loss, gradient(loss, log_probs), np.zeros(len(advantages)) if leak is None else leak
+
+
+def probes(generator):
+    """Return ratios on both sides of the range, for both signs of the advantage."""
+    calls = []
+    for title, (clip_range, kinds) in CASES.items():
+        size = len(kinds)
+        # Far from the edges of the range, where the gradient jumps.
+        ratios = {
+            BELOW: (1 - clip_range) * generator.uniform(0.5, 0.9, size),
+            INSIDE: 1 + clip_range * generator.choice([-1, 1], size) * generator.uniform(0.3, 0.7),
+            ABOVE: (1 + clip_range) * generator.uniform(1.1, 2.0, size),
+            None: np.ones(size),
+        }
+        old = -generator.integers(3, 25, size) / 10
+        log_ratios = [np.round(np.log(ratios[side][i]), 3) for i, (side, _) in enumerate(kinds)]
+        signs = np.array([sign for _, sign in kinds])
+        advantages = signs * generator.permutation(np.arange(5, 40))[:size] / 10
+        # The first weighs most: neither the mean of the advantages nor that of the terms is 0.
+        advantages[0] += 4.0 * signs[0]
+        calls.append(Probe(title, (old + log_ratios, old, advantages, clip_range)))
+    return calls
+
+
+def oracle(log_probs, old_log_probs, advantages, clip_range):
+    """Return loss and gradients by cases: a step beyond the range on its good side is constant."""
+    size = len(log_probs)
+    loss, slope = 0.0, np.zeros(size)
+    for i in range(size):
+        ratio, advantage = np.exp(log_probs[i]) / np.exp(old_log_probs[i]), advantages[i]
+        if advantage > 0 and ratio > 1 + clip_range:
+            loss -= (1 + clip_range) * advantage / size
+        elif advantage < 0 and ratio < 1 - clip_range:
+            loss -= (1 - clip_range) * advantage / size
+        else:
+            loss -= ratio * advantage / size
+            slope[i] = -ratio * advantage / size
+    return loss, slope, np.zeros(size)
+
+
+def variant(
+    log_probs, old_log_probs, advantages, clip_range, *, sign=-1.0, average="mean", choose="smaller",
+    compare="new over old", clip="both sides", weigh="data", cut=False,
+):  # fmt: skip
+    """Return the loss by autograd, with options that commit mistakes."""
+    import torch
+
+    log_ratio = log_probs - (log_probs.detach() if compare == "new over new" else old_log_probs)
+    ratio = {
+        "new over old": log_ratio.exp(),
+        "new over new": log_ratio.exp(),
+        "old over new": (-log_ratio).exp(),
+        "difference": log_ratio,
+        "quotient of logs": log_probs / old_log_probs,
+    }[compare]
+    if cut:
+        ratio = ratio.detach()
+    factors = advantages if weigh == "graph" else advantages.detach()
+    if weigh == "normalised":
+        factors = (factors - factors.mean()) / (factors.std() + 1e-8)
+    low, high = 1 - clip_range, 1 + clip_range
+    clipped = {
+        "both sides": ratio.clamp(low, high) * factors,
+        "above only": ratio.clamp(max=high) * factors,
+        "below only": ratio.clamp(min=low) * factors,
+        "around 0": ratio.clamp(-clip_range, clip_range) * factors,
+        "logarithm": log_ratio.clamp(-clip_range, clip_range).exp() * factors,
+        "product": (ratio * factors).clamp(low, high),
+        "reciprocal": ratio.clamp(1 / high, high) * factors,
+    }[clip]
+    free = ratio * factors
+    if average == "before choosing":
+        free, clipped = free.mean(), clipped.mean()
+    terms = {
+        "smaller": torch.minimum(free, clipped),
+        "larger": torch.maximum(free, clipped),
+        "clipped": clipped,
+        "free": free,
+        "both": free + clipped,
+    }[choose]
+    return sign * (terms.sum() if average == "sum" else terms.mean())
+
+
+MISTAKES = (
+    Mistake(
+        "sign",
+        "Your loss has the wrong sign. The objective is to be maximised and an optimiser makes its "
+        "loss smaller. In the first probe, the gradient must push the log-probability of the step "
+        "with the positive advantage up.",
+        {"sign": 1.0},
+    ),
+    Mistake(
+        "larger_of_the_two",
+        "Of the clipped and the unclipped term you take the larger one. The objective is meant to "
+        "be pessimistic: a lower bound of the unclipped one. If you work with negative terms, ask "
+        "which of two losses is the pessimistic one.",
+        {"choose": "larger"},
+    ),
+    Mistake(
+        "no_minimum",
+        "You use the clipped term alone. A step with a negative advantage whose ratio has grown "
+        "too large then has no gradient, and the policy cannot correct it. Compare the gradient "
+        "of the second and the third probe with the sign of the advantage.",
+        {"choose": "clipped"},
+    ),
+    Mistake(
+        "not_clipped",
+        "Nothing is clipped: your loss is the unclipped surrogate. It is right only where all "
+        "ratios lie inside the range. What should a good action earn beyond 1 + epsilon?",
+        {"choose": "free"},
+    ),
+    Mistake(
+        "both_added",
+        "You add the clipped and the unclipped term. With the old policy, your loss is twice as "
+        "large as it should be. Of the two terms, only one counts for each step.",
+        {"choose": "both"},
+    ),
+    Mistake(
+        "product_clipped",
+        "You clip ratio times advantage. The range around 1 belongs to the ratio: advantages have "
+        "another scale, and most of yours end up at an edge of the range whatever the policy does.",
+        {"clip": "product"},
+    ),
+    Mistake(
+        "log_ratio_clipped",
+        "You clip the logarithm of the ratio and take the exponential afterwards. The edges are "
+        "then exp(-epsilon) and exp(epsilon). Near, but not where the formula puts them: the wide "
+        "range shows it best.",
+        {"clip": "logarithm"},
+    ),
+    Mistake(
+        "reciprocal_edge",
+        "Your lower edge is 1 / (1 + epsilon). The range is symmetric in the ratio itself, not in "
+        "its logarithm. Look at negative advantages with ratios below the range.",
+        {"clip": "reciprocal"},
+    ),
+    Mistake(
+        "clipped_around_0",
+        "You clip the ratio to the range between -epsilon and epsilon. A ratio is 1 where nothing "
+        "has changed: with the old policy, nothing should be clipped.",
+        {"clip": "around 0"},
+    ),
+    Mistake(
+        "no_lower_edge",
+        "Ratios below the range are not clipped. For positive advantages the minimum hides that; "
+        "for negative ones it does not. Look at the first row of the third probe.",
+        {"clip": "above only"},
+    ),
+    Mistake(
+        "no_upper_edge",
+        "Ratios above the range are not clipped. For negative advantages the minimum hides that; "
+        "for positive ones it does not. Look at the last row of the second probe.",
+        {"clip": "below only"},
+    ),
+    Mistake(
+        "ratio_inverted",
+        "Your ratio is old over new. The sign of your gradient is wrong although the loss of an "
+        "unchanged policy is right. Which policy should an importance weight have above the "
+        "line?",
+        {"compare": "old over new"},
+    ),
+    Mistake(
+        "logs_not_exponentiated",
+        "You use the difference of the log-probabilities as the ratio. For an unchanged policy "
+        "that is 0, and a ratio is 1 there. What turns a difference of logarithms into a "
+        "quotient?",
+        {"compare": "difference"},
+    ),
+    Mistake(
+        "quotient_of_logs",
+        "You divide one log-probability by the other. The ratio is one of probabilities, and the "
+        "logarithm of a quotient is not the quotient of the logarithms.",
+        {"compare": "quotient of logs"},
+    ),
+    Mistake(
+        "old_log_probs_ignored",
+        "The old log-probabilities have no effect: your ratio is always 1, as if every step were "
+        "the first one. Nothing is ever clipped. Which of the arguments remembers the policy that "
+        "took the actions?",
+        {"compare": "new over new"},
+    ),
+    Mistake(
+        "sum_for_mean",
+        "Your loss is too large by the number of steps: it is a sum. The size of the gradient "
+        "would depend on the size of the minibatch.",
+        {"average": "sum"},
+    ),
+    Mistake(
+        "mean_before_minimum",
+        "You average first and take the smaller of the two means. The choice between clipped and "
+        "unclipped is made for every step by itself. One step beyond the range must not decide "
+        "for the others.",
+        {"average": "before choosing"},
+    ),
+    Mistake(
+        "gradient_through_the_advantages",
+        "The loss is right, but a gradient also flows into the advantages. They are data here: "
+        "where they come from a critic, the policy loss would train the critic.",
+        {"weigh": "graph"},
+    ),
+    Mistake(
+        "normalised_inside",
+        "You normalise the advantages inside the loss. That is a step of its own, done once per "
+        "rollout. Here it changes the size of the loss, and the sign of some advantages: see the "
+        "probe where all of them are positive.",
+        {"weigh": "normalised"},
+    ),
+    Mistake(
+        "ratio_detached",
+        "The loss is the right number, but it has no gradient: the ratio is cut off from the "
+        "policy. Only the old log-probabilities are constants.",
+        {"cut": True},
+    ),
+)
+
+SPEC = Spec(
+    name="ppo_clip_loss",
+    exercise="10_ppo_objectives",
+    parameters=("log_probs", "old_log_probs", "advantages", "clip_range"),
+    probes=probes,
+    oracle=oracle,
+    variant=variant,
+    mistakes=MISTAKES,
+    harness=harness,
+    parts=(
+        "loss",
+        "gradient with respect to `log_probs`",
+        "gradient with respect to `advantages`",
+    ),
+    rows="step",
+)

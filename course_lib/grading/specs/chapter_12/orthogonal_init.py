@@ -1,0 +1,217 @@
+"""Task 12.3: an orthogonal weight matrix, made from a given Gaussian one."""
+
+import numpy as np
+
+from ...spec import Mistake, Probe, Spec
+
+SHAPES = {
+    "tall, two columns": ((3, 2), 1.0),
+    "wide, two rows": ((2, 4), 1.0),
+    "tall, gain 0.5": ((6, 3), 0.5),
+    "wide, gain sqrt 2": ((3, 5), np.sqrt(2.0)),
+    "one output, a value network's last layer": ((1, 4), 1.5),
+    "one input": ((5, 1), 0.7),
+    "square, gain 3": ((4, 4), 3.0),
+}
+
+
+def harness(function, gaussian, gain):
+    """Return the shape and both Gram matrices: signs, and rotations of the short side, are free."""
+    weight = function(gaussian, gain)
+    if weight is None:
+        return None
+    if hasattr(weight, "detach"):
+        weight = weight.detach().numpy()
+    try:
+        matrix = np.asarray(weight, dtype=float)
+    except (TypeError, ValueError):
+        return weight, weight, weight
+    if matrix.ndim != 2:
+        return np.array(matrix.shape), matrix, matrix
+    return np.array(matrix.shape), matrix @ matrix.T, matrix.T @ matrix
+
+
+def probes(generator):
+    """Return matrices whose rows or columns are not nearly dependent."""
+    calls = []
+    for title, (shape, gain) in SHAPES.items():
+        gaussian = np.zeros(shape)
+        while np.linalg.svd(gaussian)[1].min() < 0.3:
+            gaussian = np.round(generator.standard_normal(shape), 2)
+        calls.append(Probe(title, (gaussian, gain)))
+    return calls
+
+
+def oracle(gaussian, gain):
+    """Return gain^2 times the identity on the short side, and times a projector on the long one."""
+    rows, columns = gaussian.shape
+    if rows >= columns:  # onto the space that the columns span
+        long = gaussian @ np.linalg.solve(gaussian.T @ gaussian, gaussian.T)
+        grams = long, np.eye(columns)
+    else:
+        long = gaussian.T @ np.linalg.solve(gaussian @ gaussian.T, gaussian)
+        grams = np.eye(rows), long
+    return np.array(gaussian.shape), gain**2 * grams[0], gain**2 * grams[1]
+
+
+def variant(
+    gaussian,
+    gain,
+    *,
+    wide="transposed",
+    power=1.0,
+    made="orthonormal",
+    source="gaussian",
+    turned=False,
+):
+    """Return the nearest matrix with orthonormal columns or rows, with options for mistakes."""
+    matrix = gaussian if source == "gaussian" else np.eye(*gaussian.shape)
+    left, sizes, right = np.linalg.svd(matrix, full_matrices=False)
+    with np.errstate(all="ignore"):
+        weight = {
+            "orthonormal": left @ right,
+            "one length": matrix / np.linalg.norm(matrix),
+            "largest 1": matrix / sizes[0],
+            "nothing": matrix,
+            "columns": matrix / np.linalg.norm(matrix, axis=0),
+            "rows": matrix / np.linalg.norm(matrix, axis=1, keepdims=True),
+            "fan in": matrix / np.sqrt(matrix.shape[1]),
+        }[made]
+    weight = weight * gain**power
+    return weight.T if turned else weight
+
+
+def never_transposed(gaussian, gain):
+    """Take Q of a wide matrix too: it is square."""
+    return gain * np.linalg.qr(gaussian)[0]
+
+
+def the_other_factor(gaussian, gain):
+    """Take R in the place of Q."""
+    tall = gaussian if gaussian.shape[0] >= gaussian.shape[1] else gaussian.T
+    other = gain * np.linalg.qr(tall)[1]
+    return other if gaussian.shape[0] >= gaussian.shape[1] else other.T
+
+
+def complete(gaussian, gain):
+    """Take the square orthogonal matrix of a complete decomposition."""
+    tall = gaussian if gaussian.shape[0] >= gaussian.shape[1] else gaussian.T
+    square = gain * np.linalg.qr(tall, mode="complete")[0]
+    return square if gaussian.shape[0] >= gaussian.shape[1] else square.T
+
+
+def gram_schmidt_without_lengths(gaussian, gain):
+    """Make the short side orthogonal, and leave the lengths as they come."""
+    tall = gaussian if gaussian.shape[0] >= gaussian.shape[1] else gaussian.T
+    q, r = np.linalg.qr(tall)
+    weight = gain * q * np.diag(r)
+    return weight if gaussian.shape[0] >= gaussian.shape[1] else weight.T
+
+
+MISTAKES = (
+    Mistake(
+        "wide_not_transposed",
+        "Your tall matrices are right, the wide ones are square: a QR decomposition gives as many "
+        "columns as there can be orthonormal ones. In a wide matrix the rows are to be "
+        "orthonormal. Whose columns are they?",
+        function=never_transposed,
+    ),
+    Mistake(
+        "transposed",
+        "Your matrix has rows and columns exchanged. It should have the shape of the matrix that "
+        "comes in, tall or wide.",
+        {"turned": True},
+    ),
+    Mistake(
+        "gain_missing",
+        "The gain has no effect. The probes with gain 1 are right. What is the length of a column "
+        "of a tall weight matrix with gain 0.5?",
+        {"power": 0.0},
+    ),
+    Mistake(
+        "gain_squared",
+        "The gain enters twice. Columns or rows should have the length gain, so that the Gram "
+        "matrix has its square on the diagonal.",
+        {"power": 2.0},
+    ),
+    Mistake(
+        "gain_divides",
+        "You divide by the gain. A larger gain means larger weights: see the probes with gain 0.5 "
+        "and with gain 3.",
+        {"power": -1.0},
+    ),
+    Mistake(
+        "not_orthogonal",
+        "You return the Gaussian matrix itself, times the gain. Its columns have different lengths "
+        "and are not at right angles: look at the entries of the Gram matrix off its diagonal.",
+        {"made": "nothing"},
+    ),
+    Mistake(
+        "columns_normalised",
+        "Your columns have the right length but are not at right angles: you divide each by its "
+        "norm. That fills the diagonal of the Gram matrix with equal numbers; the others should be "
+        "0.",
+        {"made": "columns"},
+    ),
+    Mistake(
+        "rows_normalised",
+        "Your rows have the right length but are not at right angles: you divide each by its norm. "
+        "Dividing never turns a vector.",
+        {"made": "rows"},
+    ),
+    Mistake(
+        "divided_by_the_norm",
+        "You divide the whole matrix by its norm. That changes its size but no angle. The Gram "
+        "matrix of the short side should be a multiple of the identity.",
+        {"made": "one length"},
+    ),
+    Mistake(
+        "divided_by_the_largest_singular_value",
+        "You divide the whole matrix by its largest singular value. All of the singular values "
+        "should be equal to the gain, not only the largest.",
+        {"made": "largest 1"},
+    ),
+    Mistake(
+        "scaled_by_fan_in",
+        "You divide by the root of the number of inputs. That is another initialisation. It gives "
+        "rows of about the right length, but no right angles.",
+        {"made": "fan in"},
+    ),
+    Mistake(
+        "gaussian_ignored",
+        "Your matrix does not depend on the Gaussian one: it is the identity, cut to shape. It is "
+        "orthogonal, but equal in every network. The space that its columns span should be random.",
+        {"source": "identity"},
+    ),
+    Mistake(
+        "the_other_factor",
+        "You return R of the QR decomposition. It is triangular and square. Which of the two "
+        "factors has orthonormal columns?",
+        function=the_other_factor,
+    ),
+    Mistake(
+        "complete_decomposition",
+        "Your matrix is square: the decomposition has added columns to those that come in. Ask "
+        "for the reduced form, or keep only the first columns.",
+        function=complete,
+    ),
+    Mistake(
+        "lengths_left",
+        "Your columns, or rows, are at right angles, but their lengths are what the projections "
+        "left of them. Off the diagonal the Gram matrix is right, on it the numbers differ.",
+        function=gram_schmidt_without_lengths,
+    ),
+)
+
+SPEC = Spec(
+    name="orthogonal_init",
+    exercise="12_implementation_matters",
+    parameters=("gaussian", "gain"),
+    probes=probes,
+    oracle=oracle,
+    variant=variant,
+    mistakes=MISTAKES,
+    harness=harness,
+    parts=("shape of the weight matrix", "product W W^T", "product W^T W"),
+    rows="row",
+)

@@ -1,0 +1,205 @@
+"""Task 12.2: a running mean and variance, batch by batch."""
+
+import numpy as np
+
+from ...spec import Mistake, Probe, Spec
+
+# Samples seen, samples of the batch, numbers per sample.
+SIZES = {
+    "five samples seen, a batch of two": (5, 2, 1),
+    "three samples seen, a batch of one": (3, 1, 2),
+    "nothing seen yet, a batch of four": (0, 4, 3),
+    "nothing seen yet, a batch of one": (0, 1, 2),
+    "four samples seen, a batch of nine": (4, 9, 3),
+    "200 samples seen, a batch of eight": (200, 8, 4),
+}
+
+
+def probes(generator):
+    """Return moments of data that a batch differs from, in mean and in spread."""
+    calls = []
+    for title, (count, size, width) in SIZES.items():
+        # Before the first sample the moments hold nothing: any number may stand there.
+        mean = generator.choice([-1, 1], width) * generator.integers(5, 30, width) / 10
+        variance = generator.integers(3, 40, width) / 10
+        # The batch has a mean of its own, in every entry at another distance from the old one.
+        shift = generator.choice([-1, 1], width) * (
+            generator.integers(20, 40) / 10 + 0.3 * np.arange(width)
+        )
+        spread = generator.permutation(np.arange(-25, 35))[: size * width].reshape(size, width) / 10
+        calls.append(Probe(title, (mean, variance, count, np.round(mean + shift + spread, 2))))
+    return calls
+
+
+def oracle(mean, variance, count, batch):
+    """Return the moments of data that has the old moments, with the batch appended to it."""
+    if count > 1:
+        # One point on each side and the rest in the middle have any mean and variance.
+        spread = np.sqrt(count * variance / 2)
+        seen = np.stack([mean - spread, mean + spread, *[mean] * (count - 2)])
+        data, weights = np.concatenate([seen, batch]), np.ones(count + len(batch))
+    else:
+        data, weights = batch, np.ones(len(batch))
+    total = weights.sum()
+    new_mean = weights @ data / total
+    return new_mean, weights @ (data - new_mean) ** 2 / total, int(total)
+
+
+def variant(
+    mean, variance, count, batch, *, weights="counts", between="kept", about="batch mean", ddof="none",
+    counted="all", seen="as given", over="samples", output="variance",
+):  # fmt: skip
+    """Return the moments by Chan's formula, with options that commit mistakes."""
+    n = len(batch)
+    old = {"as given": count, "at least one": max(count, 1), "counted first": count + n}[seen]
+    total = old + n
+    own_mean = batch.mean(axis=0) if over == "samples" else batch.mean()
+    part = {"counts": n / total, "swapped": old / total, "halves": 0.5, "tenth": 0.1}[weights]
+    new_mean = mean + part * (own_mean - mean)
+    centre = {"batch mean": own_mean, "old mean": mean, "new mean": new_mean}[about]
+    own_variance = ((batch - centre) ** 2).mean(axis=0 if over == "samples" else None)
+    with np.errstate(all="ignore"):
+        if ddof == "batch":
+            own_variance = own_variance * n / np.float64(n - 1)
+        between_them = {
+            "kept": part * (1 - part) * (own_mean - mean) ** 2,
+            "missing": 0.0,
+            "not squared": part * (1 - part) * (own_mean - mean),
+            "not divided": part * (1 - part) * (own_mean - mean) ** 2 * total,
+            "after the mean": part * (1 - part) * (own_mean - new_mean) ** 2,
+        }[between if about == "batch mean" else "missing"]
+        new_variance = (1 - part) * variance + part * own_variance + between_them
+        if ddof == "all":
+            new_variance = new_variance * total / np.float64(total - 1)
+    if output == "deviation":
+        new_variance = np.sqrt(new_variance)
+    if output == "squares":
+        new_variance = new_variance * total
+    return new_mean, new_variance, {"all": count + n, "one": count + 1, "none": count}[counted]
+
+
+MISTAKES = (
+    Mistake(
+        "distance_of_the_means_missing",
+        "Your variance is too small: you average the two variances. If two groups have different "
+        "means, their union spreads wider than either. Imagine two groups of equal numbers, each "
+        "with variance 0.",
+        {"between": "missing"},
+    ),
+    Mistake(
+        "distance_not_squared",
+        "Your variance is off by the distance of the two means, which enters without its square. "
+        "A variance has squared units, and the distance can be negative.",
+        {"between": "not squared"},
+    ),
+    Mistake(
+        "distance_not_divided",
+        "Your variance is too large: the squared distance of the means enters as a part of the sum "
+        "of squares, but is not divided by the number of samples with the rest.",
+        {"between": "not divided"},
+    ),
+    Mistake(
+        "mean_updated_too_early",
+        "Your variance is too small: the distance of the means is taken from the mean that was "
+        "just updated. It is the distance between the batch and what was seen before. Which line "
+        "overwrites the mean?",
+        {"between": "after the mean"},
+    ),
+    Mistake(
+        "squares_about_the_old_mean",
+        "You measure the batch's spread from the old mean. The batch has a mean of its own. Look "
+        "at the probe where nothing was seen yet and the batch is one sample: its variance is 0.",
+        {"about": "old mean"},
+    ),
+    Mistake(
+        "old_data_stay_about_the_old_mean",
+        "You measure the batch's spread from the new mean, but the old variance is still one about "
+        "the old mean. The mean has moved away from the old data too.",
+        {"about": "new mean"},
+    ),
+    Mistake(
+        "weights_swapped",
+        "You weigh the old moments by the size of the batch, and the batch by what was seen "
+        "before. Where nothing was seen yet, your answer is the old moments, which hold nothing.",
+        {"weights": "swapped"},
+    ),
+    Mistake(
+        "plain_average",
+        "You give the old moments and the batch equal weight. 200 samples should count for more "
+        "than eight: see the last probe.",
+        {"weights": "halves"},
+    ),
+    Mistake(
+        "moving_average",
+        "Each of your batches enters with weight 0.1, whatever its size. That is a moving average, "
+        "which forgets. Here every sample ever seen has equal weight.",
+        {"weights": "tenth"},
+    ),
+    Mistake(
+        "sample_variance_of_the_batch",
+        "The variance of your batch divides by its size minus one. With a batch of one sample that "
+        "is 0 divided by 0. The contract divides by the number of samples.",
+        {"ddof": "batch"},
+    ),
+    Mistake(
+        "sample_variance_of_all",
+        "Your variance divides by the number of samples minus one. The contract divides by the "
+        "number of samples; with a single sample, the variance is 0.",
+        {"ddof": "all"},
+    ),
+    Mistake(
+        "count_plus_one",
+        "Your count grows by one per batch. It counts samples: later, each batch would get the "
+        "weight of a single one.",
+        {"counted": "one"},
+    ),
+    Mistake(
+        "count_unchanged",
+        "Your count stays as it was. Mean and variance are right this time, but the next batch "
+        "would enter with too much weight.",
+        {"counted": "none"},
+    ),
+    Mistake(
+        "count_updated_too_early",
+        "You add the batch to the count before you use the count as the weight of the old moments. "
+        "The batch then counts on both sides. See the probes where nothing was seen yet.",
+        {"seen": "counted first"},
+    ),
+    Mistake(
+        "count_at_least_one",
+        "Where nothing was seen yet, the old mean and variance still show in your answer, as if "
+        "they were one sample. With a count of 0 the batch alone decides.",
+        {"seen": "at least one"},
+    ),
+    Mistake(
+        "all_entries_together",
+        "You take mean and variance over all numbers of the batch. Each entry of an observation has "
+        "moments of its own: a position and a speed are on different scales. Which axis counts the "
+        "samples?",
+        {"over": "everything"},
+    ),
+    Mistake(
+        "deviation_returned",
+        "You return the standard deviation. The variance is asked for: variances can be merged "
+        "with the next batch, and the root is taken where one divides.",
+        {"output": "deviation"},
+    ),
+    Mistake(
+        "squares_returned",
+        "You return the sum of the squared distances. The variance is that sum divided by the "
+        "number of samples.",
+        {"output": "squares"},
+    ),
+)
+
+SPEC = Spec(
+    name="update_moments",
+    exercise="12_implementation_matters",
+    parameters=("mean", "variance", "count", "batch"),
+    probes=probes,
+    oracle=oracle,
+    variant=variant,
+    mistakes=MISTAKES,
+    parts=("mean", "variance", "count"),
+    rows="entry",
+)

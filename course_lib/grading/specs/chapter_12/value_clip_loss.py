@@ -1,0 +1,200 @@
+"""Task 12.1: the clipped value loss."""
+
+import numpy as np
+
+from ...sandbox.tools import gradient, tensor
+from ...spec import Mistake, Probe, Spec
+
+# How far a value has moved, and where its target lies, both from the old value, in clip ranges.
+STAYED, STAYED_BELOW = (0.6, 2.4), (-0.5, 1.7)
+TOWARDS, TOWARDS_BELOW = (1.8, 3.1), (-2.2, -3.7)
+AWAY, AWAY_BELOW = (1.7, -1.3), (-1.6, 2.3)
+PAST, PAST_BELOW = (3.4, 1.6), (-2.9, -1.4)
+CASES = {
+    "no value has moved beyond the range": (0.5, [STAYED, STAYED_BELOW]),
+    "values moved far towards their targets": (0.5, [TOWARDS, TOWARDS_BELOW, STAYED]),
+    "values moved far away from their targets": (0.4, [AWAY, AWAY_BELOW, STAYED_BELOW]),
+    "values moved far past their targets": (0.4, [PAST_BELOW, PAST, STAYED, STAYED_BELOW]),
+    "everything at once, a wide range": (
+        1.5,
+        [AWAY, TOWARDS_BELOW, PAST, STAYED_BELOW, AWAY_BELOW, TOWARDS, PAST_BELOW],
+    ),
+}
+
+
+def harness(function, values, targets, old_values, value_clip_range):
+    """Return the loss and its gradient."""
+    values = tensor(values, True)
+    loss = function(values, tensor(targets), tensor(old_values), value_clip_range)
+    return None if loss is None else (loss, gradient(loss, values))
+
+
+def probes(generator):
+    """Return values that stayed near the old ones or left the range, on either side."""
+    calls = []
+    for title, (clip_range, kinds) in CASES.items():
+        moved, aims = clip_range * np.array(kinds).T
+        jitter = generator.uniform(0.95, 1.05, (2, len(kinds)))  # no kind becomes another
+        old = generator.choice([-1, 1], len(kinds)) * generator.integers(10, 30, len(kinds)) / 10
+        old[0] *= 0.3  # a relative range would be much narrower here
+        values = np.round(old + moved * jitter[0], 2)
+        targets = np.round(old + aims * jitter[1], 2)
+        calls.append(Probe(title, (values, targets, old, clip_range)))
+    return calls
+
+
+def oracle(values, targets, old_values, value_clip_range):
+    """Return loss and gradient by cases: a value that left the range may have no gradient."""
+    size = len(values)
+    loss, slope = 0.0, np.zeros(size)
+    for i in range(size):
+        v, target, old = values[i], targets[i], old_values[i]
+        held = sorted([old - value_clip_range, v, old + value_clip_range])[1]
+        if abs(v - target) >= abs(held - target):
+            loss += (v - target) ** 2 / (2 * size)
+            slope[i] = (v - target) / size
+        else:
+            loss += (held - target) ** 2 / (2 * size)
+    return loss, slope
+
+
+def variant(
+    values, targets, old_values, value_clip_range, *, choose="larger", around="old", average="mean",
+    half=0.5, power="square", cut=False, sign=1.0, edge="both",
+):  # fmt: skip
+    """Return the loss by autograd, with options that commit mistakes."""
+    import torch
+
+    if cut:
+        values = values.detach()
+    bound = value_clip_range
+    centre = 0.0 if around == "0" else old_values
+    low = -bound if edge != "above only" else -float("inf")
+    high = bound if edge != "below only" else float("inf")
+    held = centre + (values - centre).clamp(low, high)
+    if around == "old, only the change":
+        held = (values - old_values).clamp(low, high)
+    if around == "old, relative":
+        held = old_values * (values / old_values).clamp(1 - bound, 1 + bound)
+    free, clipped = values - targets, held - targets
+    if around == "error":
+        clipped = free.clamp(low, high)
+    free, clipped = (e.abs() if power == "size" else e**2 for e in (free, clipped))
+    if average == "before choosing":
+        free, clipped = free.mean(), clipped.mean()
+    terms = {
+        "larger": torch.maximum(free, clipped),
+        "smaller": torch.minimum(free, clipped),
+        "clipped": clipped,
+        "free": free,
+    }[choose]
+    return sign * half * (terms.sum() if average == "sum" else terms.mean())
+
+
+MISTAKES = (
+    Mistake(
+        "smaller_of_the_two",
+        "Of the two squared errors you take the smaller one. As in the policy's objective, the "
+        "pessimistic of the two counts, and of two losses that is the larger. It is sometimes printed as "
+        "a minimum; PPO's code takes the maximum.",
+        {"choose": "smaller"},
+    ),
+    Mistake(
+        "no_maximum",
+        "You use the clipped values alone. A value that moved far away from its target, or past "
+        "it, then has no gradient and stays wrong. See the third and the fourth probe.",
+        {"choose": "clipped"},
+    ),
+    Mistake(
+        "not_clipped",
+        "Your loss is the plain squared error. If you do take the larger of two, ask what is "
+        "clipped: values held near their targets, or clipped errors, are never the larger ones. "
+        "The range is one around the old values. See the second probe.",
+        {"choose": "free"},
+    ),
+    Mistake(
+        "not_halved",
+        "Your loss is twice as large as it should be. The contract has half the mean of the "
+        "squared errors, so that the gradient is the error itself.",
+        {"half": 1.0},
+    ),
+    Mistake(
+        "sum_for_mean",
+        "Your loss is too large by the number of samples: it is a sum. The weight of the value "
+        "loss would depend on the size of the minibatch.",
+        {"average": "sum"},
+    ),
+    Mistake(
+        "mean_before_maximum",
+        "You average first and take the larger of the two means. The choice is made for every "
+        "sample by itself: one value that left the range must not decide for the others.",
+        {"average": "before choosing"},
+    ),
+    Mistake(
+        "clipped_around_0",
+        "You clip the values themselves to plus or minus the range. The range bounds how far a "
+        "value moves from the old one. Where should its middle lie?",
+        {"around": "0"},
+    ),
+    Mistake(
+        "old_values_not_added",
+        "You clip the change of the value, which is right, but compare that change with the "
+        "target. A change is no value: what has to be added to it?",
+        {"around": "old, only the change"},
+    ),
+    Mistake(
+        "range_is_relative",
+        "You clip the quotient of new and old value, as if it were a ratio of probabilities. Values "
+        "are on a scale of their own and may be negative. The range here is a distance.",
+        {"around": "old, relative"},
+    ),
+    Mistake(
+        "errors_clipped",
+        "You clip the errors, the distances to the targets. The range is one around the old "
+        "values. Which distance should stay small in one update?",
+        {"choose": "clipped", "around": "error"},
+    ),
+    Mistake(
+        "only_clipped_above",
+        "Values that fell below the range are not held. See the second probe: one value moved up, "
+        "one moved down, and only the first is right.",
+        {"edge": "above only"},
+    ),
+    Mistake(
+        "only_clipped_below",
+        "Values that rose above the range are not held. See the second probe: one value moved up, "
+        "one moved down, and only the second is right.",
+        {"edge": "below only"},
+    ),
+    Mistake(
+        "absolute_errors",
+        "You take absolute errors in place of squared ones. Their gradient does not tell a large "
+        "error from a small one, and what they estimate is the median, not the mean.",
+        {"power": "size"},
+    ),
+    Mistake(
+        "sign",
+        "Your loss is negative. A squared error is minimised as it stands; minus signs belong to "
+        "what is maximised.",
+        {"sign": -1.0},
+    ),
+    Mistake(
+        "detached",
+        "The loss is the right number, but it has no gradient: the values are cut off from the "
+        "network. Only the targets and the old values are constants.",
+        {"cut": True},
+    ),
+)
+
+SPEC = Spec(
+    name="value_clip_loss",
+    exercise="12_implementation_matters",
+    parameters=("values", "targets", "old_values", "value_clip_range"),
+    probes=probes,
+    oracle=oracle,
+    variant=variant,
+    mistakes=MISTAKES,
+    harness=harness,
+    parts=("loss", "gradient with respect to `values`"),
+    rows="sample",
+)

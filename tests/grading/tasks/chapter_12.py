@@ -1,0 +1,247 @@
+"""Chapter 12."""
+
+from course_lib.normalization import RunningMeanVariance
+from course_lib.updates import value_loss
+
+
+def library_moments(mean, variance, count, batch):
+    """Let the library's class take in one batch."""
+    statistics = RunningMeanVariance(mean.shape)
+    statistics.set_state({"count": count, "mean": mean, "squares": variance * count})
+    statistics.update(batch)
+    return statistics.mean, statistics.variance, statistics.count
+
+
+LIBRARY = {"value_clip_loss": value_loss, "update_moments": library_moments}
+SIGN = "signs are free: the Gram matrices do not change"
+LENGTH = "Q depends on the space that the columns span, not on their lengths"
+EQUIVALENT = {
+    "value_clip_loss": [
+        ("values - targets -> targets - values", "it is squared"),
+        ("held - targets -> targets - held", "it is squared"),
+        (
+            "values -> targets",
+            "the target's own nearest point in the range is held: it is the same edge where the "
+            "value left the range on the target's side, and elsewhere the value's error is larger",
+        ),
+    ],
+    "orthogonal_init": [
+        ("rows >= columns -> rows > columns", "a square matrix may be taken either way"),
+        ("rows >= columns -> rows > columns", "likewise"),
+        (
+            "return gain * (q if rows >= columns else q.T) -> "
+            "return -(gain * (q if rows >= columns else q.T))",
+            SIGN,
+        ),
+        ("gain -> -gain", SIGN),
+        ("gaussian -> -gaussian", SIGN),
+        ("gaussian -> -gaussian", SIGN),
+        ("gaussian -> -gaussian", "only the shape is used, in gaussian.shape"),
+        ("gaussian -> 2 * gaussian", LENGTH),
+        ("gaussian -> 2 * gaussian", LENGTH),
+        ("gaussian -> 2 * gaussian", "only the shape is used, in gaussian.shape"),
+        ("gaussian -> gaussian + 1", "only the shape is used, in gaussian.shape"),
+    ],
+}
+CORRECT = {
+    "value_clip_loss": [
+        """
+def value_clip_loss(values, targets, old_values, value_clip_range):
+    low, high = old_values - value_clip_range, old_values + value_clip_range
+    clipped = torch.min(torch.max(values, low), high)
+    free = torch.nn.functional.mse_loss(values, targets, reduction="none")
+    held = torch.nn.functional.mse_loss(clipped, targets, reduction="none")
+    return torch.where(free > held, free, held).mean() / 2
+""",
+        """
+def value_clip_loss(values, targets, old_values, value_clip_range):
+    total = 0.0
+    for v, target, old in zip(values, targets.tolist(), old_values.tolist()):
+        edge = min(max(v.item(), old - value_clip_range), old + value_clip_range)
+        if abs(v.item() - target) >= abs(edge - target):
+            total = total + (v - target) ** 2
+        else:
+            total = total + (edge - target) ** 2
+    return total / (2 * len(values))
+""",
+        """
+def value_clip_loss(values, targets, old_values, value_clip_range):
+    v, t, o = values.float(), targets.float(), old_values.float()
+    moved = torch.clip(v - o, min=-value_clip_range, max=value_clip_range)
+    worst = torch.maximum((v - t).abs(), (o + moved - t).abs())
+    return worst.square().sum().div(2 * worst.numel())
+""",
+    ],
+    "update_moments": [
+        """
+def update_moments(mean, variance, count, batch):
+    mean, squares, n = mean.copy(), variance * count, count
+    for x in batch:
+        n += 1
+        step = x - mean
+        mean = mean + step / n
+        squares = squares + step * (x - mean)
+    return mean, squares / n, n
+""",
+        """
+def update_moments(mean, variance, count, batch):
+    n = count + batch.shape[0]
+    first = (count * mean + batch.sum(axis=0)) / n
+    second = (count * (variance + mean**2) + (batch**2).sum(axis=0)) / n
+    return first, second - first**2, n
+""",
+        """
+def update_moments(mean, variance, count, batch):
+    mean, variance, batch = (torch.tensor(x).float() for x in (mean, variance, batch))
+    share = len(batch) / (count + len(batch))
+    spread, own = torch.var_mean(batch, dim=0, correction=0)
+    new = (1 - share) * mean + share * own
+    merged = (1 - share) * (variance + (mean - new) ** 2) + share * (spread + (own - new) ** 2)
+    return [new, merged, count + len(batch)]
+""",
+    ],
+    "orthogonal_init": [
+        """
+def orthogonal_init(gaussian, gain):
+    u, _, vt = np.linalg.svd(gaussian, full_matrices=False)
+    return gain * (u if u.shape == gaussian.shape else vt)
+""",
+        """
+def orthogonal_init(gaussian, gain):
+    rows, cols = gaussian.shape
+    flat = torch.tensor(gaussian, dtype=torch.float32)
+    if rows < cols:
+        flat = flat.t()
+    q, r = torch.linalg.qr(flat)
+    q *= torch.diag(r).sign()
+    if rows < cols:
+        q = q.t()
+    return q * gain
+""",
+        """
+def orthonormal_rows(matrix):
+    rows = []
+    for v in matrix:
+        for u in rows:
+            v = v - (u @ v) * u
+        rows.append(v / np.linalg.norm(v))
+    return np.array(rows)
+
+
+def orthogonal_init(gaussian, gain):
+    if gaussian.shape[0] > gaussian.shape[1]:
+        return gain * orthonormal_rows(gaussian.T).T
+    return gain * orthonormal_rows(gaussian)
+""",
+        """
+def orthogonal_init(gaussian, gain):
+    tall = gaussian if len(gaussian) >= len(gaussian[0]) else gaussian.T
+    triangle = np.linalg.cholesky(tall.T @ tall)
+    q = np.linalg.solve(triangle, tall.T).T
+    return gain * (q if tall.shape == gaussian.shape else q.T)
+""",
+    ],
+}
+WRITTEN = {
+    "value_clip_loss": [
+        (
+            """
+def value_clip_loss(values, targets, old_values, value_clip_range):
+    v_clipped = old_values + torch.clamp(values - old_values, -value_clip_range, value_clip_range)
+    return torch.max((values - targets) ** 2, (v_clipped - targets) ** 2).mean()
+""",
+            "not_halved",
+        ),
+        (
+            """
+def value_clip_loss(values, targets, old_values, value_clip_range):
+    v_clipped = torch.clamp(values, old_values - value_clip_range, old_values + value_clip_range)
+    return 0.5 * torch.min((values - targets) ** 2, (v_clipped - targets) ** 2).mean()
+""",
+            "smaller_of_the_two",
+        ),
+        (
+            """
+def value_clip_loss(values, targets, old_values, value_clip_range):
+    values_pred = old_values + (values - old_values).clamp(-value_clip_range, value_clip_range)
+    return 0.5 * torch.nn.functional.mse_loss(targets, values_pred)
+""",
+            "no_maximum",
+        ),
+        (
+            """
+def value_clip_loss(values, targets, old_values, value_clip_range):
+    error = values - targets
+    worst = torch.max(error**2, error.clamp(-value_clip_range, value_clip_range) ** 2)
+    return worst.mean() / 2
+""",
+            "not_clipped",
+        ),
+    ],
+    "update_moments": [
+        (
+            """
+def update_moments(mean, variance, count, batch):
+    n = len(batch)
+    total = count + n
+    new_mean = (count * mean + n * batch.mean(0)) / total
+    new_var = (count * variance + n * batch.var(0)) / total
+    return new_mean, new_var, total
+""",
+            "distance_of_the_means_missing",
+        ),
+        (
+            """
+def update_moments(mean, variance, count, batch):
+    b_mean, b_var, b_count = batch.mean(0), batch.var(0), batch.shape[0]
+    total = count + b_count
+    mean = mean + (b_mean - mean) * b_count / total
+    delta = b_mean - mean
+    m2 = variance * count + b_var * b_count + delta**2 * count * b_count / total
+    return mean, m2 / total, total
+""",
+            "mean_updated_too_early",
+        ),
+        (
+            """
+def update_moments(mean, variance, count, batch):
+    b = torch.as_tensor(batch)
+    n = len(b)
+    delta = b.mean(0).numpy() - mean
+    total = count + n
+    m2 = variance * count + b.var(0).numpy() * n + delta**2 * count * n / total
+    return mean + delta * n / total, m2 / total, total
+""",
+            "sample_variance_of_the_batch",
+        ),
+    ],
+    "orthogonal_init": [
+        (
+            """
+def orthogonal_init(gaussian, gain):
+    q, r = np.linalg.qr(gaussian)
+    return gain * q * np.sign(np.diag(r))
+""",
+            "wide_not_transposed",
+        ),
+        (
+            """
+def orthogonal_init(gaussian, gain):
+    w = gaussian if gaussian.shape[0] > gaussian.shape[1] else gaussian.T
+    q, r = np.linalg.qr(w)
+    return q if q.shape == gaussian.shape else q.T
+""",
+            "gain_missing",
+        ),
+        (
+            """
+def orthogonal_init(gaussian, gain):
+    w = gaussian.copy()
+    for j in range(w.shape[1]):
+        w[:, j] /= np.sqrt((w[:, j] ** 2).sum())
+    return gain * w
+""",
+            "columns_normalised",
+        ),
+    ],
+}
