@@ -1,6 +1,8 @@
 """Exercise 01: policy gradients. Write the functions, then run ``pytest exercises/``."""
 
 # %%
+import numpy as np
+import torch
 
 
 # %%
