@@ -1,3 +1,5 @@
 """Chapter 8: the line search and the whole step."""
 
-TASKS = ()
+from .backtracking_line_search import SPEC as BACKTRACKING_LINE_SEARCH
+
+TASKS = (BACKTRACKING_LINE_SEARCH,)
