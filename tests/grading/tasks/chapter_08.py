@@ -3,6 +3,11 @@
 import torch
 
 from course_lib import line_search
+from course_lib.conjugate_gradient import conjugate_gradient
+from course_lib.distributions import Categorical
+from course_lib.fisher import double_backprop_operator
+from course_lib.natural import natural_step
+from course_lib.surrogate import kl_divergence, surrogate
 
 
 def search(surrogate_fn, kl_fn, theta, full_step, expected_improvement, *settings):
@@ -19,17 +24,53 @@ def search(surrogate_fn, kl_fn, theta, full_step, expected_improvement, *setting
     return parameters[0], torch.tensor(result.fraction)
 
 
-LIBRARY = {"backtracking_line_search": search}
-EQUIVALENT = {}
+def step(log_probs_fn, theta, actions, advantages, max_kl, damping, *settings):
+    """Put the library's pieces together as `trpo.trpo_policy_step` does."""
+    old = Categorical(log_probs_fn(theta))
+
+    def surrogate_fn(point):
+        new = Categorical(log_probs_fn(point))
+        return surrogate(new.log_prob(actions), old.log_prob(actions), advantages)
+
+    def kl_fn(point):
+        return kl_divergence(old, Categorical(log_probs_fn(point)))
+
+    start = theta.detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(surrogate_fn(start), start)
+    damped = double_backprop_operator(kl_fn(start), [start], damping)
+    solution = conjugate_gradient(damped, gradient)
+    x = solution.x
+    curvature = (x @ (gradient - solution.residual) - damping * x @ x).item()
+    full_step = natural_step(x, curvature, max_kl) if curvature > 0 else torch.zeros_like(x)
+    expected = (gradient @ full_step).item()
+    return search(surrogate_fn, kl_fn, theta, full_step, expected, max_kl, *settings)
+
+
+LIBRARY = {"backtracking_line_search": search, "trpo_step": step}
+EQUIVALENT = {
+    "trpo_step": [
+        (
+            "log_probs_fn(theta).detach() -> log_probs_fn(theta)",
+            "theta asks for no gradient, and both derivatives are by copies of it",
+        ),
+        (
+            "(log_ratio.exp() * advantages).mean -> (log_ratio.exp() * advantages).sum",
+            "the step does not depend on the surrogate's scale, and neither does Armijo's condition",
+        ),
+        (
+            "log_ratio.exp -> log_ratio.expm1",
+            "the surrogate less the mean advantage: a constant, and only differences are used",
+        ),
+    ],
+}
 
 HEAD = """
 def backtracking_line_search(surrogate_fn, kl_fn, theta, full_step, expected_improvement, max_kl,
                              backtrack_factor, max_steps, accept_ratio):
 """
-CORRECT = {
-    "backtracking_line_search": [
-        HEAD
-        + """
+SEARCH = (
+    HEAD
+    + """
     if expected_improvement <= 0:
         return theta.clone(), 0.0
     old, tries, scale = float(surrogate_fn(theta)), 0, 1.0
@@ -42,7 +83,103 @@ CORRECT = {
         scale *= backtrack_factor
         tries += 1
     return theta.clone(), 0.0
+"""
+)
+STEP = """
+def trpo_step(log_probs_fn, theta, actions, advantages, max_kl, damping, backtrack_factor,
+              max_steps, accept_ratio):
+"""
+BY_HAND = (  # what many students write: everything in one function
+    STEP
+    + """
+    B = len(actions)
+    old = log_probs_fn(theta).detach()
+    def L(t):
+        new = log_probs_fn(t)
+        return sum(torch.exp(new[b, actions[b]] - old[b, actions[b]]) * advantages[b]
+                   for b in range(B)) / B
+    def KL(t):
+        return KL_LINE
+    t0 = theta.clone().requires_grad_(True)
+    g, = torch.autograd.grad(L(t0), t0)
+    def Fv(v):
+        k, = torch.autograd.grad(KL(t0), t0, create_graph=True)
+        return torch.autograd.grad((k * v).sum(), t0)[0]
+    x, r = torch.zeros_like(g), g.clone()
+    p, rr = r.clone(), r @ r
+    for _ in range(10):
+        if rr < 1e-20:
+            break
+        Ap = Fv(p) + damping * p
+        alpha = rr / (p @ Ap)
+        x = x + alpha * p
+        r = r - alpha * Ap
+        rr, before = r @ r, rr
+        p = r + rr / before * p
+    if rr.item() == 0 and x.norm() == 0:
+        return theta, 0.0
+    shs = SHS_LINE
+    step = x / torch.sqrt(shs / max_kl)
+    promised, L0 = (g * step).sum().item(), L(theta).item()
+    for j in range(max_steps):
+        f = backtrack_factor ** j
+        new = theta + f * step
+        if KL(new) <= max_kl and L(new) - L0 > accept_ratio * f * promised:
+            return new, f
+    return FAILED
+"""
+)
+FORWARD_KL = "torch.distributions.kl_divergence(*(torch.distributions.Categorical(logits=z) for z in (old, log_probs_fn(t)))).mean()"
+
+
+def by_hand(kl=FORWARD_KL, shs="0.5 * (x @ Fv(x))", failed="theta, 0.0"):
+    """Return the long solution, right by default."""
+    return BY_HAND.replace("KL_LINE", kl).replace("SHS_LINE", shs).replace("FAILED", failed)
+
+
+CORRECT = {
+    "trpo_step": [
+        by_hand(),
+        SEARCH
+        + STEP
+        + """
+    from torch.autograd.functional import hessian, jacobian
+    old, rows = log_probs_fn(theta), torch.arange(len(actions))
+    surrogate = lambda t: ((log_probs_fn(t) - old)[rows, actions].exp() * advantages).sum()
+    kl = lambda t: torch.nn.functional.kl_div(log_probs_fn(t), old, reduction="batchmean",
+                                              log_target=True)
+    g, F = jacobian(surrogate, theta), hessian(kl, theta)
+    x = torch.linalg.solve(F + damping * torch.eye(len(g)), g)
+    if not g.any():
+        return theta.clone(), 0.0
+    step = x * (2 * max_kl / (x @ g - damping * x @ x)) ** 0.5
+    return backtracking_line_search(surrogate, kl, theta, step, float(step @ g), max_kl,
+                                    backtrack_factor, max_steps, accept_ratio)
 """,
+        SEARCH
+        + STEP
+        + """
+    t = theta.float().requires_grad_()
+    A = (advantages / 10).float()
+    old = log_probs_fn(t)
+    jac = torch.autograd.functional.jacobian(log_probs_fn, t.detach())
+    p = old.detach().exp()
+    F = torch.einsum("bk,bki,bkj->ij", p, jac, jac) / len(p)
+    one = torch.nn.functional.one_hot(actions, p.shape[1]).float()
+    def improvement(point):
+        return (((log_probs_fn(point) - old) * one).sum(1).exp() * A).mean()
+    improvement(t)
+    g = torch.einsum("b,bk,bki->i", A, one, jac) / len(p)
+    x = torch.linalg.inv(F + damping * torch.eye(len(t))) @ g
+    step = x * (2 * max_kl / (x @ F @ x)).sqrt()
+    return backtracking_line_search(
+        lambda z: improvement(z).detach(),
+        lambda z: (p * (old - log_probs_fn(z))).detach().sum() / len(p),
+        t.detach(), step, (step @ g).item(), max_kl, backtrack_factor, max_steps, accept_ratio)
+""",
+    ],
+    "backtracking_line_search": [
+        SEARCH,
         HEAD
         + """
     import numpy as np
@@ -76,6 +213,28 @@ CORRECT = {
     ],
 }
 WRITTEN = {
+    "trpo_step": [
+        (by_hand(shs="0.5 * (x @ (Fv(x) + damping * x))"), "damping_in_the_step_length"),
+        (by_hand(shs="x @ Fv(x)"), "factor_two_missing"),
+        (by_hand(failed="new, 0.0"), "not_restored"),
+        (
+            by_hand(
+                kl="torch.distributions.kl_divergence(*(torch.distributions.Categorical(logits=z)"
+                " for z in (log_probs_fn(t), old))).mean()"
+            ),
+            "kl_of_the_other_direction",
+        ),
+        (
+            by_hand(kl="(old.exp() * (old - log_probs_fn(t))).mean()"),
+            "kl_averaged_over_actions",
+        ),
+        (
+            by_hand(
+                kl="(log_probs_fn(t).exp() * (log_probs_fn(t) - log_probs_fn(t))).sum(1).mean()"
+            ),
+            "never_moves",
+        ),
+    ],
     "backtracking_line_search": [
         (
             HEAD
