@@ -130,11 +130,13 @@ def not_finite(spec: Spec, right, answer: Answer) -> Fact | None:
 
 def factor(spec: Spec, rights: list, numbers: list) -> Fact | None:
     """All answers are one constant times the right ones."""
-    right, number = np.concatenate([r.ravel() for r in rights]), join(numbers)
+    right, number = join(rights), join(numbers)
+    finite = np.isfinite(right) & np.isfinite(number)  # an expected NaN tells nothing of a factor
+    right, number = right[finite], number[finite]
     with np.errstate(over="ignore", invalid="ignore"):
         ratio = float(right @ number / max(right @ right, 1e-300))
     if not np.isfinite(ratio) or abs(ratio) < 1e-6:
-        if np.abs(number).max() > spec.tolerance:
+        if np.abs(number).max(initial=0.0) > spec.tolerance:
             return None
         return "All its numbers are 0.", "Is the result written to, and returned?"
     scaled = [ratio * r for r in rights]
@@ -178,7 +180,9 @@ def whole_numbers(spec: Spec, rights: list, numbers: list) -> Fact | None:
 
 def nearly(spec: Spec, rights: list, numbers: list) -> Fact | None:
     """The answer is close, but not as close as float32 allows."""
-    worst = max(np.abs(r - n).max(initial=0) for r, n in zip(rights, numbers, strict=True))
+    with np.errstate(invalid="ignore"):
+        gaps = [np.nan_to_num(r - n) for r, n in zip(rights, numbers, strict=True)]
+    worst = max(np.abs(gap).max(initial=0) for gap in gaps)
     if all(close(r, n, NEARLY) for r, n in zip(rights, numbers, strict=True)):
         hint = "Rounding, float16 or an extra epsilon can do this; float32 is precise enough."
         return f"Its numbers are close, but off by up to {worst:.2g}.", hint
