@@ -82,7 +82,7 @@ MISTAKES = (
     Mistake(
         "values_below",
         "You divide by the variance of the values. The targets are what is to be explained. Were "
-        "the arguments swapped? A critic that predicts a constant would have an enormous error.",
+        "the arguments swapped? A critic that predicts a constant would make you divide by 0.",
         {"below": "values"},
     ),
     Mistake(
@@ -93,8 +93,8 @@ MISTAKES = (
     ),
     Mistake(
         "deviations",
-        "You divide standard deviations. The name says variance: the quotient is squared before it "
-        "is taken from 1.",
+        "You divide standard deviations. The name says variance. Where the critic halves the "
+        "deviation of the error, three quarters of the variance are explained.",
         {"spread": "deviation"},
     ),
     Mistake(
