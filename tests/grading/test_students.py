@@ -206,3 +206,17 @@ def test_the_probe_of_a_message_is_printed_once_and_is_the_right_one(body, probe
     assert words in verdict.hint
     assert verdict.evidence.startswith(f"Probe {probe} of 7: ")
     assert verdict.as_text().lower().count("probe") == 1
+
+
+def test_an_expected_nan_does_not_hide_the_pattern_of_the_other_numbers():
+    spec = specs.SPECS["explained_variance"]
+
+    def judged_with(change):
+        def explained_variance(values, targets):
+            return change(float(spec.oracle(values, targets)))
+
+        return judge_here(explained_variance).headline
+
+    assert "2 times the right ones" in judged_with(lambda answer: 2 * answer)
+    assert "All its numbers are 0" not in judged_with(lambda answer: answer + 0.4)
+    assert "off by up to 0.001" in judged_with(lambda answer: answer + 0.001)

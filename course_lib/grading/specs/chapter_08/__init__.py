@@ -1,3 +1,6 @@
 """Chapter 8: the line search and the whole step."""
 
-TASKS = ()
+from .backtracking_line_search import SPEC as BACKTRACKING_LINE_SEARCH
+from .trpo_step import SPEC as TRPO_STEP
+
+TASKS = (BACKTRACKING_LINE_SEARCH, TRPO_STEP)

@@ -1,0 +1,95 @@
+"""Exercise 09: TRPO in practice. Write the functions, then run ``pytest exercises/``."""
+
+# %%
+import math
+
+import numpy as np
+import torch
+
+
+# %%
+def gaussian_log_prob(mean, log_std, actions):
+    """Return the log-density of actions under a Gaussian policy with independent dimensions.
+
+    Parameters
+    ----------
+    mean : Tensor, shape (B, d)
+        Mean of every action dimension in B states.
+    log_std : Tensor, shape (d,) or (B, d)
+        Natural logarithm of the standard deviation, shared by all states or one for each.
+    actions : Tensor, shape (B, d)
+        The actions as they were drawn: not clipped, also where an environment would clip them.
+
+    Returns
+    -------
+    Tensor, shape (B,)
+        Log-density in every state, summed over the action dimensions, constants included.
+        Gradients flow to ``mean`` and ``log_std``.
+    """
+    raise NotImplementedError("Write gaussian_log_prob here.")
+
+
+# %%
+def explained_variance(values, targets):
+    """Return the share of the targets' variance that the critic explains.
+
+    Parameters
+    ----------
+    values : ndarray, shape (B,)
+        The critic's predictions.
+    targets : ndarray, shape (B,)
+        What they should have been.
+
+    Returns
+    -------
+    float
+        One minus the variance of ``targets - values`` over the variance of ``targets``. It is 1
+        for a perfect critic, 0 for one that predicts a constant, and negative for a worse one. An
+        error that is the same everywhere does not count. NaN if all targets are equal.
+    """
+    raise NotImplementedError("Write explained_variance here.")
+
+
+# %%
+def finite_action_surrogate(probabilities, q_values):
+    """Return the vine's estimate of the surrogate where every action was tried in every state.
+
+    Parameters
+    ----------
+    probabilities : Tensor, shape (S, K)
+        Of all K actions in S states under the new policy; autograd follows them.
+    q_values : Tensor, shape (S, K)
+        A sample of what every action is worth in every state. Used as they come, not centred.
+
+    Returns
+    -------
+    Tensor, shape (S,)
+        For every state the sum over its actions of probability times Q-value, Eq. (15) of the
+        TRPO paper.
+    """
+    raise NotImplementedError("Write finite_action_surrogate here.")
+
+
+# %%
+def self_normalised_surrogate(log_probs, proposal_log_probs, q_values):
+    """Return the vine's estimate of the surrogate from K sampled actions in every state.
+
+    Parameters
+    ----------
+    log_probs : Tensor, shape (S, K)
+        Log-probability of each sampled action under the new policy; autograd follows it.
+    proposal_log_probs : Tensor, shape (S, K)
+        Log-probability of each under the distribution q that it was drawn from. These are data. The
+        log-densities of actions with many dimensions may be as low as -1000; their differences are
+        moderate.
+    q_values : Tensor, shape (S, K)
+        A sample of what each action is worth. Used as they come, not centred.
+
+    Returns
+    -------
+    Tensor, shape (S,)
+        For every state the mean of its Q-values under the weights w = pi / q, divided by their sum:
+        sum of w Q over sum of w. This is Eq. (16) of the TRPO paper, which writes pi_old for q. The
+        gradient flows through both sums.
+    """
+    raise NotImplementedError("Write self_normalised_surrogate here.")
