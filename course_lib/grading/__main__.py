@@ -102,8 +102,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (OSError, RuntimeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    sys.stdout.reconfigure(errors="backslashreplace")
-    print(summary(result), end="")
+    encoding = sys.stdout.encoding or "utf-8"
+    text = summary(result).encode(encoding, "backslashreplace").decode(encoding)
+    print(text, end="")
     return 0
 
 
@@ -115,8 +116,16 @@ def problem_with(options: argparse.Namespace) -> str:
         return f"there is no exercise {unknown[0]!r}; there are {', '.join(sorted(known))}"
     if not options.folder.is_dir():
         return f"{options.folder} is no folder"
-    if (options.jobs or 1) < 1 or (options.limit or 1) <= 0 or options.seed < 0:
-        return "--jobs and --limit are at least 1 and above 0, --seed is not negative"
+    place = imports_from(options.folder.resolve())
+    if place:
+        return (
+            f"Python looks for modules in {place}, where students' files are. Start from another "
+            "folder, or as `python -P -m course_lib.grading`"
+        )
+    for name, least in (("jobs", 1), ("limit", 0.01), ("seed", 0)):
+        number = getattr(options, name)
+        if number is not None and not number >= least:
+            return f"--{name} is at least {least}"
     for path in outputs(options):
         if not path.parent.is_dir():
             return f"{path.parent} is no folder, so {path.name} cannot be written there"
@@ -124,6 +133,14 @@ def problem_with(options: argparse.Namespace) -> str:
     if verdicts and verdicts.resolve().is_relative_to(options.folder.resolve()):
         return "--verdicts must not lie in DIR: a student could have put it there"
     return ""
+
+
+def imports_from(folder: Path) -> str:
+    """Return a place below a folder from which this process or its children import, if any."""
+    places = [path for path in map(Path, sys.path) if not path.is_relative_to(sys.prefix)]
+    if not sys.flags.safe_path:
+        places.append(Path.cwd())
+    return next((str(p) for p in places if p.resolve().is_relative_to(folder)), "")
 
 
 def outputs(options: argparse.Namespace) -> list[Path]:
