@@ -41,7 +41,9 @@ def make_class(folder: Path) -> Path:
     write(folder / "ada" / NAME, notebook())
     write(folder / "bob" / "week 2" / NAME, notebook(folder="exercises"))
     write(folder / "Cyd Ó_41_assignsubmission_file_" / NAME, notebook((CUT, "")))
-    write(folder / "dan" / "homework.ipynb", notebook(("gamma, gae_lambda):", "gamma, gae_lambda)")))
+    write(
+        folder / "dan" / "homework.ipynb", notebook(("gamma, gae_lambda):", "gamma, gae_lambda)"))
+    )
     write(folder / "eve" / NAME, "<html>sign in</html>")
     write(folder / f"fay_LATE_7_8_{EXERCISE}-1.ipynb", notebook(endless))
     write(folder / f"gus_{EXERCISE} (1).ipynb", notebook((LAST_LINE, "globals(); " + LAST_LINE)))

@@ -175,7 +175,9 @@ def test_a_second_run_judges_nothing_and_says_the_same(run):
     assert (result.judged, result.remembered) == (0, 7)
     first = run["out"].split("\n", 1)
     second = summary(result).split("\n", 1)
-    assert second[0] == f"{first[0].replace('7 files', '0 files')[:-1]}, 7 known from an earlier run."
+    assert (
+        second[0] == f"{first[0].replace('7 files', '0 files')[:-1]}, 7 known from an earlier run."
+    )
     assert second[1] == first[1]
 
 
