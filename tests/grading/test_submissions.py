@@ -103,6 +103,17 @@ def test_what_programs_leave_behind_is_passed_over(tmp_path):
     assert found_in(tmp_path) == ([], {}, ["ada"])
 
 
+def test_of_a_copy_of_the_book_only_the_exercises_count(tmp_path):
+    for place in ("course_lib", "solutions", "exercises", "tests"):
+        write(tmp_path / "ada" / "fork" / place / NAME, "x")
+        write(tmp_path / "own" / place / NAME, "x")
+    files, strangers, _ = found_in(tmp_path)
+    assert [name for _, _, name in files] == [f"ada/fork/exercises/{NAME}", f"own/exercises/{NAME}"]
+    assert strangers == {}
+    files, _, students = found_in(tmp_path / "own")
+    assert (files, students) == ([("exercises", EXERCISE, f"exercises/{NAME}")], ["exercises"])
+
+
 def test_links_are_never_followed(tmp_path):
     other = write(tmp_path / "ada" / NAME, "x")
     (tmp_path / "mallory").mkdir()

@@ -3,7 +3,8 @@
 A class is a folder. A folder in it is a student, and everything below belongs to that student; a
 file in it belongs to the student whose name precedes the exercise's: ``ada_02_advantage_estimation.
 ipynb``. File names are read, files are not: that is left to `judge_process`. Links are never
-followed, so that no submission can point at another student's file.
+followed, so that no submission can point at another student's file. Of a copy of the whole book,
+such as a fork, only the exercises are looked at: it holds the solutions too.
 """
 
 import os
@@ -19,6 +20,7 @@ SKIPPED_FOLDERS = frozenset([
     "__MACOSX", "__pycache__", "node_modules", "site-packages", "venv"
 ])  # fmt: skip
 SKIPPED_FILES = frozenset(["__init__.py", "conftest.py", "Thumbs.db", "desktop.ini"])
+PACKAGE = __name__.split(".")[0]
 MAX_DEPTH = 12
 MAX_FILES = 2000  # per student
 MAX_COPIES = 5  # per student and exercise
@@ -94,9 +96,9 @@ def collect(
     if one_student:
         add_folder(found, folder, folder, one_student, pattern, ignored)
         return found
-    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+    for entry in entries_of(folder):
         path = Path(entry.path)
-        if path.absolute() in ignored or is_skipped(entry):
+        if path.absolute() in ignored:
             continue
         if entry.is_dir(follow_symlinks=False):
             student = student_of(entry.name)
@@ -148,13 +150,11 @@ def add_student(found: Collection, student: str) -> None:
 def walk(folder: Path, depth: int = 0) -> Iterator[tuple[Path, str]]:
     """Yield each file below a folder with what is wrong with it, or an empty text."""
     try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        entries = entries_of(folder)
     except OSError as error:
         yield folder, f"the folder cannot be opened: {error.strerror or type(error).__name__}"
         return
     for entry in entries:
-        if is_skipped(entry):
-            continue
         if not entry.is_dir(follow_symlinks=False):
             yield Path(entry.path), problem_with(entry)
         elif depth < MAX_DEPTH:
@@ -163,9 +163,14 @@ def walk(folder: Path, depth: int = 0) -> Iterator[tuple[Path, str]]:
             yield Path(entry.path), "folders inside folders, too deep to look into"
 
 
-def is_skipped(entry: os.DirEntry) -> bool:
-    """Tell whether an entry is the work of a program, not of a student."""
-    return entry.name.startswith(".") or entry.name in SKIPPED_FOLDERS | SKIPPED_FILES
+def entries_of(folder: Path) -> list[os.DirEntry]:
+    """Return what a folder holds, in order, without the work of programs and of the book."""
+    with os.scandir(folder) as stream:
+        entries = sorted(stream, key=lambda entry: entry.name)
+    if any(entry.name == PACKAGE and entry.is_dir(follow_symlinks=False) for entry in entries):
+        return [entry for entry in entries if entry.name == "exercises"]
+    left_out = SKIPPED_FOLDERS | SKIPPED_FILES
+    return [e for e in entries if not e.name.startswith(".") and e.name not in left_out]
 
 
 def problem_with(entry: os.DirEntry) -> str:
