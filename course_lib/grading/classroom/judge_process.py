@@ -98,7 +98,7 @@ def judge_file(
         tasks = settings.tasks(exercise)
         return exercise, [judge_function(cells, task, sandbox, settings.seed) for task in tasks]
     except UnreadableNotebookError as error:
-        return "", [Verdict("", State.UNREADABLE, f"{str(error).capitalize()}.")]
+        return "", [Verdict("", State.UNREADABLE, error.sentence())]
     except Exception as error:
         return exercise, gave_up(exercise, settings, f"{type(error).__name__}: {error}"[:200])
 
