@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from .. import specs
 from ..report import group_of
+from ..spec import Spec
 from ..states import State, Verdict
 from .names import printable
 from .result import ClassResult, Graded
@@ -75,16 +76,14 @@ def tasks_table(result: ClassResult) -> str:
             verdicts = [graded.verdicts[number] for graded in handed_in]
             right = sum(verdict.state is State.RIGHT for verdict in verdicts)
             lines.append(f"    {spec.name}: {right} right")
-            lines += [f"      {line}" for line in what_goes_wrong(verdicts)]
+            lines += [f"      {line}" for line in what_goes_wrong(spec, verdicts)]
     return "Tasks, and what most often goes wrong:\n" + "\n".join(lines) if lines else ""
 
 
-def what_goes_wrong(verdicts: Sequence[Verdict]) -> list[str]:
+def what_goes_wrong(spec: Spec, verdicts: Sequence[Verdict]) -> list[str]:
     """Return the most frequent mistakes with the start of their hints, and the other states."""
     mistakes = Counter(name for verdict in verdicts for name in verdict.mistakes)
-    hints = {
-        verdict.mistakes[0]: verdict.hint for verdict in verdicts if len(verdict.mistakes) == 1
-    }
+    hints = {mistake.name: mistake.hint for mistake in spec.mistakes}
     lines = []
     for name, number in mistakes.most_common(TOP_MISTAKES):
         hint = shortened(hints.get(name, ""))
