@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 from course_lib.grading import specs
-from course_lib.grading.notebook import read_code_cells
 from course_lib.grading.states import State, Verdict
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,8 +67,3 @@ class FakeJudges:
             self.jobs.append(Path(job[0]).name)
             exercise = job[1] or EXERCISE
             yield job, (exercise, [self.verdict(s.name) for s in specs.of_exercise(exercise)])
-
-
-def code_of(path: Path) -> str:
-    """Return all code of a notebook."""
-    return "\n".join(cell.source for cell in read_code_cells(path))

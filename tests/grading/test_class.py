@@ -22,7 +22,6 @@ from class_of_eight import (
     FakeJudges,
     make_class,
     notebook,
-    right,
     write,
 )
 
@@ -37,7 +36,7 @@ from course_lib.grading.states import State, Verdict
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 OPTIONS = ("--limit", "1", "--jobs", "2")
-SECRETS = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "COLUMNS": "100"}
+VARIABLES = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "COLUMNS": "100"}
 
 
 def start(folder, *options, temporary):
@@ -46,7 +45,7 @@ def start(folder, *options, temporary):
     return subprocess.Popen(
         [sys.executable, "-m", "course_lib.grading", str(folder), *options],
         cwd=temporary,
-        env={**os.environ, **SECRETS, "TMPDIR": str(temporary)},
+        env={**os.environ, **VARIABLES, "TMPDIR": str(temporary)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -318,9 +317,6 @@ def test_the_best_of_several_files_counts(tmp_path):
     write(tmp_path / "ada" / NAME, notebook())
     write(tmp_path / "ada" / f"{EXERCISE}-Copy1.ipynb", notebook((CUT, "")))
 
-    def verdict(task):
-        return right(task)
-
     class Better(FakeJudges):
         def __call__(self, jobs, settings, processes):
             for job, (exercise, verdicts) in super().__call__(jobs, settings, processes):
@@ -328,7 +324,7 @@ def test_the_best_of_several_files_counts(tmp_path):
                     verdicts[0] = dataclasses.replace(verdicts[0], state=State.WRONG)
                 yield job, (exercise, verdicts)
 
-    (graded,) = grade(tmp_path, judge_all=Better(verdict)).graded
+    (graded,) = grade(tmp_path, judge_all=Better()).graded
     assert (graded.file, graded.points) == (f"ada/{EXERCISE}-Copy1.ipynb", 5)
     assert graded.copies == (f"ada/{NAME}",)
 
