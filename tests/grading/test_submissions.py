@@ -5,15 +5,8 @@ import os
 import pytest
 from class_of_eight import EXERCISE, NAME, write
 
-from course_lib.grading.classroom.submissions import (
-    MAX_COPIES,
-    MAX_DEPTH,
-    MAX_FILES,
-    collect,
-    name_pattern,
-    read_name,
-    student_of,
-)
+from course_lib.grading.classroom.file_names import name_pattern, read_name, student_of
+from course_lib.grading.classroom.submissions import MAX_COPIES, MAX_DEPTH, MAX_FILES, collect
 
 EXERCISES = ("01_policy_gradients", EXERCISE)
 PATTERN = name_pattern(EXERCISES)
