@@ -27,8 +27,7 @@ def judge_notebook(
     try:
         cells = read_code_cells(path)
     except UnreadableNotebookError as error:
-        message = f"{str(error).capitalize()}."
-        return [Verdict(spec.name, State.UNREADABLE, message) for spec in specs]
+        return [Verdict(spec.name, State.UNREADABLE, error.sentence()) for spec in specs]
     return [judge_function(cells, spec, sandbox, seed) for spec in specs]
 
 

@@ -10,11 +10,17 @@ MAX_BYTES = 256_000_000
 CELL_MAGIC = re.compile(r"\s*%%(\w+)")
 SCRIPT_CELL = re.compile(r"^# %%.*\n", re.MULTILINE)
 RUNS_AS_PYTHON = ("time", "timeit", "capture", "prun", "script_python")
-LINE_MAGIC = re.compile(r"^(\s*)([%!?].*|.*\?\s*|\w+\s*=\s*[%!].*)$")
+# The look-ahead keeps a line of a million blanks from taking hours.
+LINE_MAGIC = re.compile(r"^(\s*)(?=\S)([%!?].*|.*\?\s*|\w+\s*=\s*[%!].*)$")
 
 
 class UnreadableNotebookError(ValueError):
     """The file is no notebook; the message says what it is instead."""
+
+    def sentence(self) -> str:
+        """Return the message as a sentence; abbreviations in it stay as they are."""
+        text = str(self)
+        return f"{text[:1].upper()}{text[1:]}."
 
 
 @dataclass(frozen=True)

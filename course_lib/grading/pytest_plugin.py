@@ -42,7 +42,7 @@ class ExerciseNotebook(pytest.File):
         try:
             self.cells = read_code_cells(self.path)
         except UnreadableNotebookError as error:
-            self.problem = f"{str(error).capitalize()}."
+            self.problem = error.sentence()
         for spec in tasks_in(self.path):
             yield GradedFunction.from_parent(self, name=spec.name, spec=spec)
 

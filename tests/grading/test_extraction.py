@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import time
 
 import pytest
 
@@ -20,6 +21,13 @@ def taken(*sources, name="f"):
     """Return the sources that are run for a function."""
     cells = [parse_cell(number, source) for number, source in enumerate(sources, start=1)]
     return [source for _, _, source in extract(cells, name).fragments]
+
+
+def test_a_line_of_blanks_takes_no_time():
+    start = time.perf_counter()
+    cell = parse_cell(1, "%magic\n" + " " * 200_000 + "x")
+    assert time.perf_counter() - start < 5
+    assert "unexpected indent" in cell.error
 
 
 def test_only_what_the_function_needs_is_taken():
