@@ -132,20 +132,12 @@ def not_finite(spec: Spec, right, answer: Answer) -> Fact | None:
 def factor(spec: Spec, rights: list, numbers: list) -> Fact | None:
     """All answers are one constant times the right ones."""
     right, number = join(rights), join(numbers)
-<<<<<<< HEAD
-    finite = np.isfinite(right)
-=======
     finite = np.isfinite(right) & np.isfinite(number)  # an expected NaN tells nothing of a factor
->>>>>>> part-c
     right, number = right[finite], number[finite]
     with np.errstate(over="ignore", invalid="ignore"):
         ratio = float(right @ number / max(right @ right, 1e-300))
     if not np.isfinite(ratio) or abs(ratio) < 1e-6:
-<<<<<<< HEAD
         if np.abs(number).max(initial=0.0) > spec.tolerance or not finite.all():
-=======
-        if np.abs(number).max(initial=0.0) > spec.tolerance:
->>>>>>> part-c
             return None
         return "All its numbers are 0.", "Is the result written to, and returned?"
     scaled = [ratio * r for r in rights]
@@ -190,12 +182,9 @@ def whole_numbers(spec: Spec, rights: list, numbers: list) -> Fact | None:
 
 def nearly(spec: Spec, rights: list, numbers: list) -> Fact | None:
     """The answer is close, but not as close as float32 allows."""
-<<<<<<< HEAD
-=======
     with np.errstate(invalid="ignore"):
         gaps = [np.nan_to_num(r - n) for r, n in zip(rights, numbers, strict=True)]
     worst = max(np.abs(gap).max(initial=0) for gap in gaps)
->>>>>>> part-c
     if all(close(r, n, NEARLY) for r, n in zip(rights, numbers, strict=True)):
         right, number = join(rights), join(numbers)
         finite = np.isfinite(right)
