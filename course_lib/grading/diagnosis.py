@@ -7,7 +7,7 @@ the answers of a function that commits exactly this mistake (or exactly these tw
 from collections.abc import Sequence
 
 from . import facts
-from .answers import close, comparable
+from .answers import Answer, close, comparable
 from .evidence import evidence
 from .outcome import Outcome
 from .spec import PUBLIC_SEED, Mistake, Probe, Spec
@@ -36,7 +36,7 @@ def diagnose(spec: Spec, outcomes: Sequence[Outcome], seed: int = PUBLIC_SEED) -
     probes = spec.draw(seed)
     for number, outcome in enumerate(outcomes):
         stopped = outcome.limit or outcome.error or outcome.answer is None
-        if stopped or outcome.answer.kind == "none":
+        if stopped or is_nothing(outcome.answer):
             return interrupted(spec, outcome, probes[min(number, len(probes) - 1)])
     if len(outcomes) != len(probes):
         return Verdict(spec.name, State.CRASHED, "It ended before all probes were answered.")
@@ -69,6 +69,11 @@ def diagnose(spec: Spec, outcomes: Sequence[Outcome], seed: int = PUBLIC_SEED) -
     (headline, hint), first = facts.most_telling(spec, probes, expected, answers)
     table = evidence(spec, probes, expected, actual, first)
     return Verdict(spec.name, State.WRONG, headline, hint, table, remarks)
+
+
+def is_nothing(answer: Answer) -> bool:
+    """Tell whether a function returned None, alone or as the first part of a harness's answer."""
+    return answer.kind == "none" or bool(answer.parts) and answer.parts[0].kind == "none"
 
 
 def agrees(spec: Spec, expected: Sequence, actual: Sequence) -> bool:

@@ -182,9 +182,6 @@ def whole_numbers(spec: Spec, rights: list, numbers: list) -> Fact | None:
 
 def nearly(spec: Spec, rights: list, numbers: list) -> Fact | None:
     """The answer is close, but not as close as float32 allows."""
-    with np.errstate(invalid="ignore"):
-        gaps = [np.nan_to_num(r - n) for r, n in zip(rights, numbers, strict=True)]
-    worst = max(np.abs(gap).max(initial=0) for gap in gaps)
     if all(close(r, n, NEARLY) for r, n in zip(rights, numbers, strict=True)):
         right, number = join(rights), join(numbers)
         finite = np.isfinite(right)
