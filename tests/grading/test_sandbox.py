@@ -1,5 +1,6 @@
 """Bad submissions, in real processes: each is answered on its own, and the others are graded."""
 
+import ast
 import dataclasses
 import os
 import sys
@@ -15,6 +16,7 @@ from course_lib.grading.states import State
 
 GAE = dataclasses.replace(specs.SPECS["gae"], seconds=0.6, megabytes=200)
 TD = specs.SPECS["td_residuals"]
+SOLUTIONS = Path(__file__).resolve().parents[2] / "solutions"
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forks only on Linux")
 
 HEAD = "def gae(rewards, values, next_values, terminated, truncated, gamma, gae_lambda):\n"
@@ -234,6 +236,20 @@ def test_helpers_of_a_task_are_importable_and_nothing_else_is(write_notebook, sa
     assert verdict.state is State.RIGHT, verdict.as_text()
     code = code.replace("    course_lib", "    import course_lib.advantages\n    course_lib", 1)
     assert grade(write_notebook, sandbox, code, spec=allowed).state is State.NEEDS_REVIEW
+
+
+@linux
+@pytest.mark.parametrize("task", [spec.name for spec in specs.TASKS if spec.helpers])
+def test_the_helpers_that_a_task_lists_can_be_imported(task, sandbox, tmp_path):
+    spec = specs.SPECS[task]
+    source = SOLUTIONS / f"{spec.exercise}.py"
+    tree = ast.parse(source.read_text("utf-8"))
+    (function,) = [node for node in tree.body if getattr(node, "name", "") == task]
+    function.body[1:1] = [ast.Import([ast.alias(helper)]) for helper in spec.helpers]
+    changed = tmp_path / source.name
+    changed.write_text(ast.unparse(ast.fix_missing_locations(tree)), "utf-8")
+    (verdict,) = judge_notebook(changed, [spec], sandbox)
+    assert verdict.state is State.RIGHT, verdict.as_text()
 
 
 def test_single_use_workers_give_the_same_verdicts(write_notebook):
