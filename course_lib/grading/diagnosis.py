@@ -56,7 +56,7 @@ def diagnose(spec: Spec, outcomes: Sequence[Outcome], seed: int = PUBLIC_SEED) -
             )
         return Verdict(spec.name, State.RIGHT, f"It agrees on all {len(probes)} probes.")
 
-    recognised = recognise(spec, probes, actual)
+    recognised = recognise(spec, seed, probes, actual)
     if recognised:
         table = evidence(spec, probes, expected, actual)
         names = tuple(mistake.name for mistake in recognised)
@@ -81,18 +81,19 @@ def agrees(spec: Spec, expected: Sequence, actual: Sequence) -> bool:
     return all(close(e, a, spec.tolerance) for e, a in zip(expected, actual, strict=True))
 
 
-def recognise(spec: Spec, probes: Sequence[Probe], actual: Sequence) -> tuple[Mistake, ...]:
+def recognise(
+    spec: Spec, seed: int, probes: Sequence[Probe], actual: Sequence
+) -> tuple[Mistake, ...]:
     """Return the one mistake, or the two, whose answers are these; nothing if there are none.
 
     One cause is a better description than two, so pairs come last.
     """
     candidates = [(mistake,) for mistake in spec.mistakes] + spec.pairs()
     for mistakes in candidates:
-        function = spec.mistaken(*mistakes)
         # Lazily: most candidates disagree on the first probe already.
         if all(
-            close(spec.answer(function, probe), answer, spec.tolerance)
-            for probe, answer in zip(probes, actual, strict=True)
+            close(spec.fingerprint(mistakes, seed, number, probe), answer, spec.tolerance)
+            for number, (probe, answer) in enumerate(zip(probes, actual, strict=True))
         ):
             return tuple(mistakes)
     return ()

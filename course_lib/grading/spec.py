@@ -113,6 +113,7 @@ class Spec:
     helpers: tuple[str, ...] = ()
     seconds: float = 10.0
     megabytes: int = 1024
+    _fingerprints: dict = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def draw(self, seed: int = PUBLIC_SEED) -> list[Probe]:
         """Return the probes that belong to `seed`; the same seed gives the same probes."""
@@ -146,6 +147,16 @@ class Spec:
             return self.variant(**{**given, **fixed}, **flags)
 
         return function
+
+    def fingerprint(self, mistakes: Sequence[Mistake], seed: int, number: int, probe: Probe):
+        """Return what these mistakes answer to a probe of a seed; worked out once, then kept.
+
+        A class asks for the same answers hundreds of times.
+        """
+        key = (seed, number, *(mistake.name for mistake in mistakes))
+        if key not in self._fingerprints:
+            self._fingerprints[key] = self.answer(self.mistaken(*mistakes), probe)
+        return self._fingerprints[key]
 
     def pairs(self) -> list[tuple[Mistake, Mistake]]:
         """Return the mistakes that can be committed together: they set different options."""

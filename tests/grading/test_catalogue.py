@@ -84,7 +84,8 @@ def test_fingerprints_are_far_apart(spec):
 
 @pytest.mark.parametrize("spec", specs.TASKS, ids=lambda spec: spec.name)
 def test_two_mistakes_at_once_are_never_right(spec):
-    for pair in spec.pairs()[::2]:
+    pairs = spec.pairs()
+    for pair in pairs[:: max(1, len(pairs) // 25)]:
         verdict = judged(spec, spec.mistaken(*pair))
         assert verdict.state in (State.KNOWN_MISTAKE, State.WRONG)
 
