@@ -26,7 +26,7 @@ class PPOSettings(Settings):
     clip_range : float
         epsilon: outside [1 - epsilon, 1 + epsilon] the ratio earns nothing more.
     entropy_coef, value_coef : float
-        Weights of the entropy bonus and of the value loss.
+        Weights of the entropy bonus (below 0: a price on noise) and of the value loss.
     max_kl : float or None
         Stop the epochs once the exact mean KL(old || new) over the rollout exceeds this; tested
         after every epoch. None never stops.
