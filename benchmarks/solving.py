@@ -60,12 +60,17 @@ class Clock:
         """Return the CPU seconds of training so far."""
         return time.process_time() - self.started - self.paused
 
-    def look(self, step: int, act) -> bool:
+    def look(self, step: int, act, unchanged_for: int = 1) -> bool:
         """Note where the run stands after `step` steps; return True once it is solved.
+
+        What is evaluated at step 20,000 is the policy that acts there, also where an update would
+        come only later.
 
         Parameters
         ----------
         step : int
+        unchanged_for : int
+            Steps that this policy is going to take.
         act : callable
             The deterministic policy, for evaluations.
         """
@@ -75,10 +80,11 @@ class Clock:
         if not self.goal.by_evaluation:
             full = len(self.last_episodes) == self.last_episodes.maxlen
             score = sum(self.last_episodes) / 20 if full else float("-inf")
-        elif step < self.next_evaluation:
+        elif step + unchanged_for <= self.next_evaluation:
             return False
         else:
-            self.next_evaluation = (step // EVALUATE_EVERY + 1) * EVALUATE_EVERY
+            step = self.next_evaluation
+            self.next_evaluation += EVALUATE_EVERY
             before = time.process_time()
             score = mean_return(act, self.env_id)
             self.paused += time.process_time() - before
@@ -111,7 +117,7 @@ def run_ours(algorithm: str, env_id: str, seed: int, backend: str) -> dict:
         while run.updates_done < run.n_updates:
             run.advance()
             clock.last_episodes.extend(run.episodes[-1][:, 1])
-            if clock.look(run.step, run.agent.greedy()):
+            if clock.look(run.step, run.agent.greedy(), run.rollout_steps):
                 break
         run.envs.close()
     return clock.record(run.step)
