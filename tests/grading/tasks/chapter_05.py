@@ -118,6 +118,14 @@ def natural_step(g, F, max_kl):
     beta = torch.sqrt((g.float() * x).sum() / (2 * max_kl))
     return torch.where(beta > 0, x / beta, torch.zeros_like(x))
 """,
+        """
+def natural_step(g, F, max_kl):
+    w, U = torch.linalg.eigh(F)
+    y = (U.T @ g) / w
+    n = (w * y * y).sum()
+    step = U @ y * torch.sqrt(2 * max_kl / n.clamp(min=1e-30))
+    return torch.where(n > 0, step, torch.zeros_like(g))
+""",
     ],
 }
 WRITTEN = {
@@ -175,6 +183,15 @@ def gaussian_kl(old_mean, old_log_std, new_mean, new_log_std):
         (
             """
 def fisher_from_scores(scores, weights=None):
+    if weights is None:
+        return scores.T @ scores / (len(scores) - 1)
+    return scores.T @ (weights[:, None] * scores)
+""",
+            "rows_minus_one",
+        ),
+        (
+            """
+def fisher_from_scores(scores, weights=None):
     mean = scores.mean(0) if weights is None else weights @ scores
     s = scores - mean
     if weights is None:
@@ -210,6 +227,33 @@ def natural_step(g, F, max_kl):
     return torch.sqrt(2 * max_kl / (g @ x)) * x
 """,
             "zero_gradient",
+        ),
+        (
+            """
+def natural_step(g, F, max_kl):
+    x = torch.linalg.solve(F, g)
+    return x * torch.sqrt(2 * max_kl / (g @ x + 1e-8))
+""",
+            "epsilon_1e-08_in_the_divisor",
+        ),
+        (
+            """
+def natural_step(g, F, max_kl):
+    x = torch.linalg.solve(F, g)
+    gFg = torch.dot(g, x)
+    if gFg < 1e-8:
+        return torch.zeros_like(g)
+    return x * torch.sqrt(2 * max_kl / gFg)
+""",
+            "small_taken_for_zero",
+        ),
+        (
+            """
+def natural_step(g, F, max_kl):
+    x = torch.linalg.solve(F + 1e-3 * torch.eye(len(g), dtype=g.dtype), g)
+    return x * torch.sqrt(2 * max_kl / (g @ x)) if g.any() else x
+""",
+            "hardly_damped_in_the_scale_too",
         ),
         (
             """
