@@ -131,7 +131,7 @@ MISTAKES = (
     ),
     *wrong_direction(
         "hardly_damped",
-        "Your numbers are close: something like 0.001 seems to be added to the diagonal of F. "
+        "Your numbers are off most where F is small: about 0.001 is added to its diagonal. "
         "Damping protects against noisy small eigenvalues and comes in chapter 6. Here F is "
         "exact, and the step must be too.",
         "hardly damped",
