@@ -73,6 +73,8 @@ def variant(
         "old": visits_of(transitions, gamma, initial, old),
         "first": initial / (1 - gamma),
         "all": np.full(len(initial), 1 / len(initial) / (1 - gamma)),
+        "without the first": visits_of(transitions, gamma, initial, new) - initial,
+        "from the next": visits_of(transitions, gamma, initial, new) @ chain_of(transitions, new),
         "transposed": transposed,
         "transposed, rescaled": transposed / transposed.sum() / (1 - gamma),
     }[states]
@@ -151,6 +153,23 @@ MISTAKES = (
         for name, states in (
             ("chain_transposed", "transposed"),
             ("chain_transposed_and_rescaled", "transposed, rescaled"),
+        )
+    ),
+    *(
+        Mistake(
+            name,
+            "The first state is missing from your visits. At time 0 the new policy acts in a state "
+            f"drawn from `initial`, and that gain counts fully. {sign} If you call "
+            "`visitation_distribution`, repair that one first.",
+            {"states": states},
+        )
+        for name, states, sign in (
+            ("first_state_missing", "without the first", "Where gamma is 0 your answer is 0."),
+            (
+                "starts_after_the_first_step",
+                "from the next",
+                "Yours begins with the states after the first action, undiscounted.",
+            ),
         )
     ),
     Mistake(

@@ -97,7 +97,15 @@ def variant(
         if direction == "new to old":  # 0 log 0 is 0
             kl = -np.where(new > 0, new * logs, 0.0).sum(axis=2)
     tv = np.abs(old - new).sum(axis=2) / 2
-    distance = {"kl": kl, "tv": 2 * tv**2}[measure]
+    with np.errstate(all="ignore"):
+        both = np.where(new > 0, old * logs, 0.0).sum(axis=2)
+    distance = {
+        "kl": kl,
+        "bits": kl / np.log(2),
+        "mean over actions": kl / old.shape[1],
+        "zeros skipped": both,
+        "tv": 2 * tv**2,
+    }[measure]
     weights = visitation * (1 - gamma)
     far = {
         "max": distance.max(axis=1),
@@ -147,6 +155,32 @@ MISTAKES = (
         "penalty has become a reward for candidates that are far away. If you call "
         "`categorical_kl`, repair that one first.",
         {"sign": 1.0, "over": "min"},
+    ),
+    Mistake(
+        "kl_in_bits",
+        "Your penalties are too large by 1 / ln 2, about 1.44: the KL is in bits. The constant in "
+        "front belongs to nats. If you call `categorical_kl`, repair that one first.",
+        {"measure": "bits"},
+    ),
+    Mistake(
+        "kl_averaged_over_actions",
+        "Your penalties are too small by the number of actions: the KL is averaged over them, "
+        "where its terms add up. If you call `categorical_kl`, repair that one first.",
+        {"measure": "mean over actions"},
+    ),
+    Mistake(
+        "zeros_skipped",
+        "In the fourth probe the last candidate rules out actions of the old policy, and your KL "
+        "skips them. It is infinite there, so this candidate may never be chosen. If you call "
+        "`categorical_kl`, repair that one first.",
+        {"measure": "zeros skipped"},
+    ),
+    Mistake(
+        "penalty_halved",
+        "Your penalties are half as large as they should be, so your minorants promise too much. "
+        "In kind max_kl the factor 2 of eps_A and the half of Pinsker's inequality cancel, and the "
+        "theorem's own 2 is left. If you call `improvement_bound`, look there first.",
+        {"constant": 1},
     ),
     Mistake(
         "number_for_the_policy",

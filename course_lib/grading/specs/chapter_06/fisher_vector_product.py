@@ -1,5 +1,7 @@
 """Task 6.1: the product of the KL's Hessian and a vector, by double backprop."""
 
+import warnings
+
 import numpy as np
 
 from ...sandbox.tools import tensor
@@ -207,7 +209,9 @@ def stored(kl_fn, params, v, damping=0.0):
 
 def both_stored(kl_fn, params, v, damping=0.0):
     """Let autograd store the gradient as well, with a graph that the next call meets again."""
-    kl_fn(params).backward(create_graph=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch warns of just this use
+        kl_fn(params).backward(create_graph=True)
     gradient = flatten([p.grad for p in params])
     (gradient @ v.detach()).backward()
     return flatten([p.grad for p in params]).detach() + damping * v.detach()
