@@ -67,7 +67,7 @@ def natural_step(g, F, max_kl):
     Returns
     -------
     Tensor, shape (P,)
-        A positive multiple of F^-1 g whose modelled KL is max_kl. If g is exactly 0 no direction is
-        better than another, and the step is 0. No gradient is asked for.
+        A positive multiple of F^-1 g whose modelled KL is max_kl, however small g is. If g is
+        exactly 0 no direction is better than another, and the step is 0. No gradient is asked for.
     """
     raise NotImplementedError("Write natural_step here.")

@@ -12,7 +12,7 @@ def rewards_to_go(rewards, gamma):
     Parameters
     ----------
     rewards : ndarray, shape (T,)
-        The rewards of one complete episode.
+        The rewards of one complete episode; they may be integers.
     gamma : float
         Discount factor.
 
@@ -60,7 +60,7 @@ def entropy_bonus(logits, coefficient):
     Parameters
     ----------
     logits : Tensor, shape (B, actions)
-        Unnormalised log-probabilities of every action in B states.
+        Unnormalised log-probabilities of every action in B states. They may differ by thousands.
     coefficient : float
         Weight of the bonus.
 

@@ -90,6 +90,14 @@ def performance_difference(transitions, rewards, gamma, initial, old, new):
     A = rewards + gamma * transitions.dot(V) - V.reshape(-1, 1)
     return np.dot(initial, solve(new, A))
 """,
+        """
+def performance_difference(transitions, rewards, gamma, initial, old, new):
+    P_old, P_new = ((pi[:, :, None] * transitions).sum(1) for pi in (old, new))
+    V = np.linalg.solve(np.eye(len(initial)) - gamma * P_old, (old * rewards).sum(1))
+    Q = rewards + gamma * transitions @ V
+    rho = np.linalg.inv(np.eye(len(initial)) - gamma * P_new).T @ initial
+    return np.array([rho @ ((new - old) * Q).sum(1)])[0]
+""",
     ],
     "surrogate": [
         """
@@ -157,6 +165,23 @@ def visitation_distribution(transitions, gamma, initial, policy):
 """,
             "first_state_missing",
         ),
+        (
+            """
+def visitation_distribution(transitions, gamma, initial, policy):
+    P = np.einsum("sa,sat->st", policy, transitions)
+    d = np.linalg.solve(np.eye(len(initial)) - gamma * P, initial)
+    return d / d.sum()
+""",
+            "chain_transposed_and_rescaled",
+        ),
+        (
+            """
+def visitation_distribution(transitions, gamma, initial, policy):
+    P = np.einsum("sa,sat->st", policy, transitions)
+    return (1 - gamma) * np.linalg.solve(np.eye(len(initial)) - gamma * P.T, P.T @ initial)
+""",
+            "starts_after_the_first_step",
+        ),
     ],
     "performance_difference": [
         (
@@ -186,6 +211,19 @@ def performance_difference(transitions, rewards, gamma, initial, old, new):
 """,
             "factor_missing",
         ),
+        (
+            """
+def visits(transitions, gamma, initial, policy):
+    P = (policy[:, :, None] * transitions).sum(axis=1)
+    return (1 - gamma) * np.linalg.inv(np.eye(len(P)) - gamma * P) @ initial
+
+def performance_difference(transitions, rewards, gamma, initial, old, new):
+    A = tabular_advantages(transitions, rewards, gamma, old)
+    d = visits(transitions, gamma, initial, new)
+    return np.sum(d[:, None] * new * A) / (1 - gamma)
+""",
+            "chain_transposed",
+        ),
     ],
     "surrogate": [
         (
@@ -202,6 +240,15 @@ def surrogate(log_probs, old_log_probs, advantages):
     return torch.mean(ratio * advantages.detach())
 """,
             "probabilities_underflow",
+        ),
+        (
+            """
+def surrogate(log_probs, old_log_probs, advantages):
+    a = advantages.detach()
+    a = (a - a.mean()) / (a.std(unbiased=False) + 1e-8)
+    return (torch.exp(log_probs - old_log_probs.detach()) * a).mean()
+""",
+            "advantages_normalised_population",
         ),
         (
             """

@@ -96,6 +96,11 @@ def categorical_kl(old, new):
     from scipy.stats import entropy
     return entropy(old, new, axis=1)
 """,
+        """
+def categorical_kl(old, new):
+    from scipy.special import rel_entr
+    return rel_entr(old, new).sum(axis=1)
+""",
     ],
     "improvement_bound": [
         """
@@ -127,6 +132,15 @@ def improvement_bound(surrogate, eps, divergence, gamma, kind):
     factor = [2, 4, 2, math.sqrt(2)][k]
     power = [1, 2, 1, 0.5][k]
     return torch.tensor(surrogate - factor * gamma * eps * divergence**power / (gamma - 1) ** 2)
+""",
+        """
+def improvement_bound(surrogate, eps, divergence, gamma, kind):
+    if kind.endswith("kl"):
+        alpha = (divergence / 2) ** 0.5
+        return improvement_bound(surrogate, eps, alpha, gamma, kind.replace("kl", "tv"))
+    if kind == "max_tv":
+        return improvement_bound(surrogate, 2 * divergence * eps, divergence, gamma, "mean_tv")
+    return surrogate - 2 * gamma * eps * divergence / (1 - gamma) ** 2
 """,
     ],
     "cpi_mixture": [
@@ -188,6 +202,19 @@ def mm_step(old, candidates, advantages, visitation, expected_return, gamma):
     M = M - 2 * gamma / (1 - gamma) ** 2 * A.abs().max() * kl
     return q[int(M.argmax())], M
 """,
+        """
+def mm_step(old, candidates, advantages, visitation, expected_return, gamma):
+    from scipy.special import rel_entr
+    best, where, ms = -np.inf, None, []
+    for new in candidates:
+        price = 2 * gamma * np.abs(advantages).max() / (1 - gamma) ** 2
+        m = expected_return + visitation @ ((new - old) * advantages).sum(1)
+        m -= price * rel_entr(old, new).sum(1).max()
+        ms.append(float(m))
+        if m > best:
+            best, where = m, new
+    return [where, ms]
+""",
     ],
 }
 WRITTEN = {
@@ -232,6 +259,13 @@ def categorical_kl(old, new):
         (
             """
 def categorical_kl(old, new):
+    return np.sum(np.nan_to_num(old * (np.log(old) - np.log(new))), axis=-1)
+""",
+            "infinity_replaced",
+        ),
+        (
+            """
+def categorical_kl(old, new):
     return np.sum(old * np.log((old + 1e-8) / (new + 1e-8)), axis=1)
 """,
             "kept_above_1e-08",
@@ -266,6 +300,26 @@ def categorical_kl(old, new):
         ),
     ],
     "improvement_bound": [
+        (
+            """
+def improvement_bound(surrogate, eps, divergence, gamma, kind):
+    c = 2 * gamma * eps / (1 - gamma) ** 2
+    p = {"mean_tv": divergence, "max_tv": 2 * divergence**2, "max_kl": divergence,
+         "mean_kl": np.sqrt(divergence) / 2}[kind]
+    return surrogate - c * p
+""",
+            "half_outside_the_root",
+        ),
+        (
+            """
+def improvement_bound(surrogate, eps, divergence, gamma, kind):
+    c = 2 * gamma * eps / (1 - gamma) ** 2
+    p = {"mean_tv": divergence, "max_tv": 2 * divergence**2, "max_kl": divergence,
+         "mean_kl": np.sqrt(divergence / 2)}[kind]
+    return max(0.0, surrogate - c * p)
+""",
+            "never_below_zero",
+        ),
         (
             """
 def improvement_bound(surrogate, eps, divergence, gamma, kind):
@@ -332,6 +386,15 @@ def cpi_mixture(old, advantages, omega):
         (
             """
 def cpi_mixture(old, advantages, omega):
+    greedy = np.zeros_like(old)
+    greedy[:, advantages.sum(axis=0).argmax()] = 1
+    return (1 - omega) * old + omega * greedy
+""",
+            "one_action_by_its_sum",
+        ),
+        (
+            """
+def cpi_mixture(old, advantages, omega):
     new = old.copy()
     for s in range(len(old)):
         new[s, np.argmax(advantages[s])] += omega
@@ -374,6 +437,33 @@ def mm_step(old, candidates, advantages, visitation, expected_return, gamma):
     return candidates[np.argmax(M)], np.array(M)
 """,
             "largest_advantage_without_size",
+        ),
+        (
+            """
+def mm_step(old, candidates, advantages, visitation, expected_return, gamma):
+    eps = np.abs(advantages).max()
+    m = np.array([
+        improvement_bound(expected_return + (visitation[:, None] * new * advantages).sum(), eps,
+                          categorical_kl(old, new).max(), gamma, "max_kl")
+        for new in candidates])
+    return m.argmax(), m
+""",
+            "number_for_the_policy",
+        ),
+        (
+            """
+def wrong_kl(old, new):
+    return np.where(old > 0, old * np.log(new / old), 0.0).sum(axis=1)
+
+def mm_step(old, candidates, advantages, visitation, expected_return, gamma):
+    eps = np.abs(advantages).max()
+    m = np.array([
+        improvement_bound(expected_return + (visitation[:, None] * new * advantages).sum(), eps,
+                          wrong_kl(old, new).max(), gamma, "max_kl")
+        for new in candidates])
+    return candidates[m.argmax()], m
+""",
+            "kl_negative",
         ),
     ],
 }

@@ -118,6 +118,14 @@ def natural_step(g, F, max_kl):
     beta = torch.sqrt((g.float() * x).sum() / (2 * max_kl))
     return torch.where(beta > 0, x / beta, torch.zeros_like(x))
 """,
+        """
+def natural_step(g, F, max_kl):
+    w, U = torch.linalg.eigh(F)
+    y = (U.T @ g) / w
+    n = (w * y * y).sum()
+    step = U @ y * torch.sqrt(2 * max_kl / n.clamp(min=1e-30))
+    return torch.where(n > 0, step, torch.zeros_like(g))
+""",
     ],
 }
 WRITTEN = {
@@ -163,6 +171,15 @@ def gaussian_kl(old_mean, old_log_std, new_mean, new_log_std):
         (
             """
 def gaussian_kl(old_mean, old_log_std, new_mean, new_log_std):
+    var_ratio = torch.exp(2 * (old_log_std - new_log_std))
+    diff = (old_mean - new_mean) ** 2 * torch.exp(-2 * new_log_std)
+    return (new_log_std - old_log_std).sum(-1) + 0.5 * (diff + var_ratio - 1).sum()
+""",
+            "one_term_summed_over_states",
+        ),
+        (
+            """
+def gaussian_kl(old_mean, old_log_std, new_mean, new_log_std):
     with torch.no_grad():
         s0, s1 = old_log_std.exp(), new_log_std.exp()
         kl = torch.log(s1 / s0) + (s0**2 + (old_mean - new_mean) ** 2) / (2 * s1**2) - 0.5
@@ -172,6 +189,15 @@ def gaussian_kl(old_mean, old_log_std, new_mean, new_log_std):
         ),
     ],
     "fisher_from_scores": [
+        (
+            """
+def fisher_from_scores(scores, weights=None):
+    if weights is None:
+        return scores.T @ scores / (len(scores) - 1)
+    return scores.T @ (weights[:, None] * scores)
+""",
+            "rows_minus_one",
+        ),
         (
             """
 def fisher_from_scores(scores, weights=None):
@@ -210,6 +236,33 @@ def natural_step(g, F, max_kl):
     return torch.sqrt(2 * max_kl / (g @ x)) * x
 """,
             "zero_gradient",
+        ),
+        (
+            """
+def natural_step(g, F, max_kl):
+    x = torch.linalg.solve(F, g)
+    return x * torch.sqrt(2 * max_kl / (g @ x + 1e-8))
+""",
+            "epsilon_1e-08_in_the_divisor",
+        ),
+        (
+            """
+def natural_step(g, F, max_kl):
+    x = torch.linalg.solve(F, g)
+    gFg = torch.dot(g, x)
+    if gFg < 1e-8:
+        return torch.zeros_like(g)
+    return x * torch.sqrt(2 * max_kl / gFg)
+""",
+            "small_taken_for_zero",
+        ),
+        (
+            """
+def natural_step(g, F, max_kl):
+    x = torch.linalg.solve(F + 1e-3 * torch.eye(len(g), dtype=g.dtype), g)
+    return x * torch.sqrt(2 * max_kl / (g @ x)) if g.any() else x
+""",
+            "hardly_damped_in_the_scale_too",
         ),
         (
             """

@@ -76,6 +76,14 @@ def fisher_vector_product(kl_fn, params, v, damping=0.0):
     theta = torch.nn.utils.parameters_to_vector(params).detach()
     return torch.autograd.functional.vhp(flat, theta, v.detach())[1].add(v, alpha=damping)
 """,
+        """
+def fisher_vector_product(kl_fn, params, v, damping=0.0):
+    vs = [c.view_as(p) for c, p in zip(v.detach().split([p.numel() for p in params]), params)]
+    gs = torch.autograd.grad(kl_fn(params), params, create_graph=True)
+    dot = sum((g * c).sum() for g, c in zip(gs, vs))
+    hs = torch.autograd.grad(dot, params, allow_unused=True)
+    return torch.cat([(h + damping * c).reshape(-1) for h, c in zip(hs, vs)])
+""",
     ],
     "gauss_newton_product": [
         """
@@ -120,10 +128,57 @@ def gauss_newton_product(outputs_fn, M, params, v):
     loss = sum(out[b] @ (M[b] @ Dv[b]) for b in range(len(out))) / len(out)
     return torch.cat([g.reshape(-1) for g in torch.autograd.grad(loss, params)])
 """,
+        """
+def gauss_newton_product(outputs_fn, M, params, v):
+    out = outputs_fn(params)
+    u = torch.ones_like(out).requires_grad_()
+    gs = torch.autograd.grad(out, params, grad_outputs=u, create_graph=True)
+    vs = [c.view_as(p) for c, p in zip(v.split([p.numel() for p in params]), params)]
+    (jv,) = torch.autograd.grad(gs, u, grad_outputs=vs, retain_graph=True)
+    s = (out * (M @ jv[..., None]).squeeze(-1).detach()).sum(1).mean()
+    return torch.cat([g.reshape(-1) for g in torch.autograd.grad(s, params)])
+""",
     ],
 }
 WRITTEN = {
     "fisher_vector_product": [
+        (
+            """
+def fisher_vector_product(kl_fn, params, v, damping=0.0):
+    g = flatten(grad(kl_fn(params), params, create_graph=True))
+    (g @ v.detach()).backward()
+    return flatten([p.grad for p in params]) + damping * v.detach()
+""",
+            "gradients_pile_up",
+        ),
+        (
+            """
+def fisher_vector_product(kl_fn, params, v, damping=0.0):
+    kl_fn(params).backward(create_graph=True)
+    g = torch.cat([p.grad.flatten() for p in params])
+    (g @ v.detach()).backward()
+    return torch.cat([p.grad.flatten() for p in params]).detach() + damping * v
+""",
+            "gradient_still_in_grad",
+        ),
+        (
+            """
+def fisher_vector_product(kl_fn, params, v, damping=0.0):
+    v = v.detach()
+    g = flatten(grad(kl_fn(params), params, create_graph=True))
+    return 0.5 * flatten(grad(g @ v, params)) + damping * v
+""",
+            "half_the_hessian",
+        ),
+        (
+            """
+def fisher_vector_product(kl_fn, params, v, damping=0.0):
+    v = v.detach()
+    g = flatten(grad(kl_fn(params), params, create_graph=True))
+    return flatten(grad(g @ v, params)) + damping * g.detach()
+""",
+            "damping_times_gradient",
+        ),
         (
             """
 def fisher_vector_product(kl_fn, params, v, damping=0.0):
@@ -185,6 +240,18 @@ def fisher_vector_product(kl_fn, params, v, damping=0.0):
         ),
     ],
     "gauss_newton_product": [
+        (
+            """
+def gauss_newton_product(outputs_fn, M, params, v):
+    o = outputs_fn(params)
+    u = torch.zeros_like(o, requires_grad=True)
+    DTu = flatten(torch.autograd.grad(o, params, u, create_graph=True))
+    (Dv,) = torch.autograd.grad(DTu @ v, u, retain_graph=True)
+    o.backward(torch.einsum("bij,bj->bi", M, Dv) / len(o))
+    return flatten([p.grad for p in params])
+""",
+            "gradients_pile_up",
+        ),
         (
             """
 def gauss_newton_product(outputs_fn, M, params, v):

@@ -76,10 +76,59 @@ def conjugate_gradient(linear_operator, b, iterations, tolerance):
         return go(x + a * p, r2, r2 + (r2 @ (r2 - r)) / (r @ r) * p, left - 1)
     return go(0 * b, b, b, iterations)
 """,
+        """
+def conjugate_gradient(linear_operator, b, iterations, tolerance):
+    x, residual, direction, previous, made = b * 0, b + 0, None, None, 0
+    while made < iterations and residual.norm() > tolerance * torch.sqrt((b * b).sum()):
+        squared = (residual * residual).sum()
+        direction = residual if direction is None else residual + squared / previous * direction
+        image = linear_operator(direction)
+        alpha = squared / (direction * image).sum()
+        x, residual = x + alpha * direction, residual - alpha * image
+        previous, made = squared, made + 1
+    return x
+""",
     ],
 }
 WRITTEN = {
     "conjugate_gradient": [
+        (
+            """
+def conjugate_gradient(linear_operator, b, iterations, tolerance):
+    x = torch.zeros_like(b)
+    r = b - linear_operator(x)
+    p = r.clone()
+    for _ in range(iterations):
+        if r.norm() <= tolerance * b.norm():
+            break
+        rr = r @ r
+        a = rr / (p @ linear_operator(p))
+        x = x + a * p
+        r = b - linear_operator(x)
+        p = r + (r @ r) / rr * p
+    return x
+""",
+            "residual_computed_anew",
+        ),
+        (
+            """
+def conjugate_gradient(linear_operator, b, iterations, tolerance):
+    x = torch.zeros_like(b)
+    r = b.clone()
+    p = b.clone()
+    rr = r @ r
+    for _ in range(iterations):
+        Ap = linear_operator(p)
+        a = rr / (p @ Ap + 1e-8)
+        x = x + a * p
+        r = r - a * Ap
+        new = r @ r
+        p = r + new / (rr + 1e-8) * p
+        rr = new
+    return x
+""",
+            "epsilon_for_the_tolerance",
+        ),
         (
             """
 def conjugate_gradient(linear_operator, b, iterations, tolerance):

@@ -10,6 +10,7 @@ SHAPES = {
     "three states, four actions": ((3, 4), 0.5, 0.0),
     "five states, three actions": ((5, 3), 0.01, 0.0),
     "logits around 900": ((2, 3), 0.2, 900.0),
+    "in state 0 one logit is 2000 above the others": ((2, 3), 0.7, 0.0),
 }
 
 
@@ -22,10 +23,13 @@ def harness(function, logits, coefficient):
 
 def probes(generator):
     """Return logits that are not normalised."""
-    return [
-        Probe(title, (generator.integers(-20, 20, size=shape) / 10 + offset, coefficient))
-        for title, (shape, coefficient, offset) in SHAPES.items()
-    ]
+    calls = []
+    for title, (shape, coefficient, offset) in SHAPES.items():
+        logits = generator.integers(-20, 20, size=shape) / 10 + offset
+        if "2000" in title:
+            logits[0, 1] += 2000.0
+        calls.append(Probe(title, (logits, coefficient)))
+    return calls
 
 
 def oracle(logits, coefficient):
@@ -35,25 +39,32 @@ def oracle(logits, coefficient):
     for s in range(states):
         weights = [np.exp(z - logits[s].max()) for z in logits[s]]
         p = [w / sum(weights) for w in weights]
-        own = -sum(q * np.log(q) for q in p)
+        logs = [z - logits[s].max() - np.log(sum(weights)) for z in logits[s]]
+        own = -sum(q * log for q, log in zip(p, logs, strict=True))
         entropy += own / states
         for a in range(actions):
-            slope[s, a] = -p[a] * (np.log(p[a]) + own) / states
+            slope[s, a] = -p[a] * (logs[a] + own) / states
     return coefficient * entropy, coefficient * slope
 
 
 def variant(
     logits, coefficient, *, sign=1.0, average="mean", log="natural", scale="coefficient",
-    weigh="probability", cut=False,
+    weigh="probability", cut=False, axis=-1, form="log_softmax",
 ):  # fmt: skip
     """Return the bonus by autograd, with options that commit mistakes."""
-    log_p = logits - logits.logsumexp(dim=-1, keepdim=True)
+    import torch
+
+    log_p = logits - logits.logsumexp(dim=axis, keepdim=True)
+    p = log_p.exp()
+    if form == "log of softmax":
+        log_p = p.log()
     if log == "base two":
         log_p = log_p / np.log(2.0)
-    p = (logits - logits.logsumexp(dim=-1, keepdim=True)).exp()
     if weigh == "cut":
         p = p.detach()
     terms = -log_p if weigh == "nothing" else -p * log_p
+    if form == "cases":
+        terms = torch.where(p > 0, -p * p.log(), 0.0)
     entropy = {
         "mean": terms.sum(dim=-1).mean(),
         "sum": terms.sum(),
@@ -66,6 +77,11 @@ def variant(
 def of_logits(logits, coefficient):
     """Take the logits for log-probabilities."""
     return -coefficient * (logits.softmax(dim=-1) * logits).sum(dim=-1).mean()
+
+
+def of_exponentials(logits, coefficient):
+    """Take the logits for log-probabilities, and their exponentials for probabilities."""
+    return -coefficient * (logits.exp() * logits).sum(dim=-1).mean()
 
 
 MISTAKES = (
@@ -98,6 +114,34 @@ MISTAKES = (
         "any number without changing the policy; look at the probe with logits around 900, where "
         "your bonus is enormous.",
         function=of_logits,
+    ),
+    Mistake(
+        "logits_never_normalised",
+        "You take the logits for logarithms of probabilities and their exponentials for "
+        "probabilities. Nothing makes these sum to 1, so already the first probe is wrong; around "
+        "900 they are infinite. What turns logits into a distribution?",
+        function=of_exponentials,
+    ),
+    Mistake(
+        "softmax_over_the_states",
+        "You normalise over the states, down the columns. One state alone then has probability 1 "
+        "for every action and no entropy, as the first probe shows. Which axis holds the actions "
+        "of one state?",
+        {"axis": 0},
+    ),
+    Mistake(
+        "probabilities_underflow",
+        "In the last probe a probability has underflowed to 0, and 0 times the logarithm of 0 is "
+        "NaN. The other probes are right. The logarithm itself is an ordinary number, about "
+        "-2000: which function gives it without the probability on the way?",
+        {"form": "log of softmax"},
+    ),
+    Mistake(
+        "gradient_underflows",
+        "Your bonus is right everywhere, but in the last probe its gradient is NaN: the slope of "
+        "p log p is infinite at 0, and choosing another branch there does not help "
+        "autograd, which multiplies both. Begin with logarithms that never see that 0.",
+        {"form": "cases"},
     ),
     Mistake(
         "probabilities_missing",

@@ -35,12 +35,18 @@ def oracle(log_probs, weights):
 
 
 def variant(
-    log_probs, weights, *, sign=-1.0, average="mean", weigh="data", use="log", centred=False
-):
+    log_probs, weights, *, sign=-1.0, average="mean", weigh="data", use="log", centred=False,
+    scale="one",
+):  # fmt: skip
     """Return the loss by autograd, with options that commit mistakes."""
     factors = weights if weigh == "graph" else weights.detach()
     if centred:
         factors = factors - factors.mean()
+    if scale != "one":
+        # torch divides by B - 1 unless it is told otherwise; one step is NaN then.
+        factors = factors - factors.mean()
+        degrees = len(factors) - (scale == "sample")
+        factors = factors / ((factors.square().sum() / degrees).sqrt() + 1e-8)
     terms = (log_probs.exp() if use == "probability" else log_probs) * factors
     if use == "detached":
         terms = terms.detach()
@@ -99,6 +105,16 @@ MISTAKES = (
         "is a step of its own: with one step it leaves nothing to learn from, as the second probe "
         "shows.",
         {"centred": True},
+    ),
+    *(
+        Mistake(
+            f"weights_normalised_{scale}",
+            "You subtract the mean of the weights and divide by their standard deviation. That is "
+            "a step of its own, chapter 2, and the caller takes it or not. With one step, the "
+            f"second probe, it leaves {left}.",
+            {"scale": scale},
+        )
+        for scale, left in (("sample", "NaN"), ("population", "nothing to learn from"))
     ),
     Mistake(
         "product_of_means",

@@ -19,7 +19,15 @@ def probes(generator):
     for title, (steps, gamma) in LENGTHS.items():
         signs = generator.choice([-1.0, 1.0], size=steps)
         calls.append(Probe(title, (signs * generator.integers(5, 40, size=steps) / 10, gamma)))
-    return calls
+    while True:
+        whole = generator.integers(1, 10, size=6)
+        late, early = (
+            variant(whole, 0.7, memory=memory)
+            for memory in ("of the rewards", "of the rewards, read back")
+        )
+        if (late != early).any():  # cut at the end, or at every step and carried on
+            break
+    return [*calls, Probe("rewards are whole numbers, in an array of integers", (whole, 0.7))]
 
 
 def oracle(rewards, gamma):
@@ -29,14 +37,20 @@ def oracle(rewards, gamma):
     return np.array(weights) @ rewards
 
 
-def variant(rewards, gamma, *, decay="gamma", own="kept", order="backward", output="each"):
+def variant(
+    rewards, gamma, *, decay="gamma", own="kept", order="backward", output="each", memory="floats"
+):
     """Return the sums by recursion, with options that commit mistakes."""
     factor = {"gamma": gamma, "one": 1.0, "none": 0.0}[decay]
     answer, total = np.zeros(len(rewards)), 0.0
+    if memory != "floats":
+        answer = np.zeros_like(rewards)
     steps = range(len(rewards)) if order == "forward" else reversed(range(len(rewards)))
     for t in steps:
         total = rewards[t] + factor * total
         answer[t] = total if own == "kept" else total - rewards[t]
+        if memory == "of the rewards, read back":
+            total = answer[t]
     if output == "whole return":
         return np.full(len(rewards), answer[0])
     if output == "from time 0":
@@ -96,6 +110,19 @@ MISTAKES = (
         "All your entries are too small by one factor gamma: the reward of step t is discounted "
         "already. Compare the last entry with the last reward.",
         {"output": "twice"},
+    ),
+    *(
+        Mistake(
+            name,
+            "Where the rewards are integers, the last probe, your entries are too: the decimals "
+            "are cut off. An array made like another one, or that array itself, keeps its type. "
+            "The sums need an array of floats.",
+            {"memory": memory},
+        )
+        for name, memory in (
+            ("integer_array", "of the rewards"),
+            ("integer_array_read_back", "of the rewards, read back"),
+        )
     ),
     Mistake(
         "sum_of_discounted_without_division",

@@ -65,11 +65,18 @@ def variant(
         "mean": (new * advantages).mean(axis=1),
         "best": advantages.max(axis=1),
     }[actions]
+    # What a visitation with rows and columns of the chain exchanged would be.
+    system = np.eye(len(initial)) - gamma * chain_of(transitions, new)
+    transposed = np.linalg.solve(system, initial)
     visits = {
         "new": visits_of(transitions, gamma, initial, new),
         "old": visits_of(transitions, gamma, initial, old),
         "first": initial / (1 - gamma),
         "all": np.full(len(initial), 1 / len(initial) / (1 - gamma)),
+        "without the first": visits_of(transitions, gamma, initial, new) - initial,
+        "from the next": visits_of(transitions, gamma, initial, new) @ chain_of(transitions, new),
+        "transposed": transposed,
+        "transposed, rescaled": transposed / transposed.sum() / (1 - gamma),
     }[states]
     scale = {"1 / (1 - gamma)": 1.0, "one": 1 - gamma, "twice": 1 / (1 - gamma)}[factor]
     answer = sign * scale * visits @ gains
@@ -106,7 +113,8 @@ MISTAKES = (
     Mistake(
         "factor_twice",
         "Your answer is too large by the factor 1 / (1 - gamma). The unnormalised visitation has "
-        "that factor inside already; the distribution has not. Which one do you use?",
+        "that factor inside already; the distribution has not. Which one do you use? If you call "
+        "`visitation_distribution`, see first whether its numbers sum to 1.",
         {"factor": "twice"},
     ),
     Mistake(
@@ -133,6 +141,36 @@ MISTAKES = (
         "You take the largest advantage of every state. That is the gain of the greedy policy's "
         "actions. The new policy does what its probabilities say.",
         {"actions": "best"},
+    ),
+    *(
+        Mistake(
+            name,
+            "Your visits come from a chain whose rows and columns have changed places. Row s says "
+            "where s leads to, so the distribution of the states stands on its left. If you call "
+            "`visitation_distribution`, repair that one first.",
+            {"states": states},
+        )
+        for name, states in (
+            ("chain_transposed", "transposed"),
+            ("chain_transposed_and_rescaled", "transposed, rescaled"),
+        )
+    ),
+    *(
+        Mistake(
+            name,
+            "The first state is missing from your visits. At time 0 the new policy acts in a state "
+            f"drawn from `initial`, and that gain counts fully. {sign} If you call "
+            "`visitation_distribution`, repair that one first.",
+            {"states": states},
+        )
+        for name, states, sign in (
+            ("first_state_missing", "without the first", "Where gamma is 0 your answer is 0."),
+            (
+                "starts_after_the_first_step",
+                "from the next",
+                "Yours begins with the states after the first action, undiscounted.",
+            ),
+        )
     ),
     Mistake(
         "states_equally_often",

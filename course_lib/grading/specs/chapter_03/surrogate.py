@@ -57,9 +57,11 @@ def variant(
     weights = advantages if weigh == "graph" else advantages.detach()
     past = old_log_probs if old == "graph" else old_log_probs.detach()
     now = log_probs.detach() if cut else log_probs
-    if scaled == "normalised":
+    if scaled != "not":
+        # torch divides by B - 1 unless it is told otherwise.
+        degrees = len(weights) - (scaled == "normalised")
         centred = weights - weights.mean()
-        weights = centred / ((centred.square().sum() / (len(weights) - 1)).sqrt() + 1e-8)
+        weights = centred / ((centred.square().sum() / degrees).sqrt() + 1e-8)
     factors = {
         "right": lambda: (now - past).exp(),
         "inverted": lambda: (past - now).exp(),
@@ -192,6 +194,12 @@ MISTAKES = (
         "You normalise the advantages first. That is a step of its own, chapter 2, and changes the "
         "value of the surrogate. With one step it leaves NaN.",
         {"scaled": "normalised"},
+    ),
+    Mistake(
+        "advantages_normalised_population",
+        "You normalise the advantages first. That is a step of its own, chapter 2, and changes the "
+        "value of the surrogate. With one step it leaves 0, and nothing is learned.",
+        {"scaled": "normalised, population"},
     ),
     Mistake(
         "clipped",

@@ -65,6 +65,10 @@ def variant(
         visits = visits - first
     if weight == "gamma^(t + 1)":
         visits = gamma * visits
+    if terms == "from the next state":
+        visits = first @ chain @ resolvent
+    if scale == "its sum":
+        return visits / (visits.sum() or 1.0)  # gamma 0 may leave nothing
     power = {"1 - gamma": 1, "one": 0, "twice": 2, "divided": -1}[scale]
     return (1 - gamma) ** power * visits
 
@@ -95,6 +99,20 @@ MISTAKES = (
         "to; a distribution is carried along from where it is to where it goes. Your numbers do "
         "not sum to 1. Which side of the matrix does a distribution stand on?",
         {"side": "right"},
+    ),
+    Mistake(
+        "chain_transposed_and_rescaled",
+        "You divide by the sum, which hides that rows and columns of the chain have changed "
+        "places. Row s of the chain says where s leads to. Without the division your numbers would "
+        "not sum to 1: with the right matrix they do by themselves.",
+        {"side": "right", "scale": "its sum"},
+    ),
+    Mistake(
+        "starts_after_the_first_step",
+        "Your sum starts with the state after the first action, at full weight. The state at time "
+        "0 counts too, and it counts most. Where gamma is 0 the answer is `initial`; yours is "
+        "where the first action leads.",
+        {"terms": "from the next state"},
     ),
     Mistake(
         "initial_ignored",

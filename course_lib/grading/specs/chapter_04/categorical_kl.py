@@ -86,6 +86,12 @@ def variant(
         return answer.max() if axis == "max over states" else answer
 
 
+def infinity_replaced(old, new):
+    """Replace NaN by 0, and with it infinity by the largest number that there is."""
+    with np.errstate(all="ignore"):
+        return np.nan_to_num(old * np.log(old / new)).sum(axis=1)
+
+
 def kept_above(epsilon):
     """Return the mistake of adding a small number, or clipping to it: the two hardly differ."""
     return Mistake(
@@ -129,6 +135,13 @@ MISTAKES = (
         "it. Where the new policy alone rules it out, the KL is infinite: one sample of the old "
         "policy could prove that it was not the new one.",
         {"zeros": "skipped"},
+    ),
+    Mistake(
+        "infinity_replaced",
+        "`nan_to_num` does two things. It puts 0 for NaN, which is right where the old policy "
+        "never takes an action. But it also puts the largest float for infinity, and the KL of a "
+        "policy that rules out an action should stay infinite.",
+        function=infinity_replaced,
     ),
     *(kept_above(epsilon) for epsilon in EPSILONS),
     Mistake(

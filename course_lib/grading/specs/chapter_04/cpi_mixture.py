@@ -24,7 +24,9 @@ def probes(generator):
             old, advantages = draw(generator, states, actions, "equally good" in title)
             others = (-advantages, np.abs(advantages), old, old * advantages)
             best = advantages.argmax(axis=1)
-            if states < 4 or all((other.argmax(axis=1) != best).any() for other in others):
+            columns = advantages.max(axis=0).argmax(), advantages.sum(axis=0).argmax()
+            told_apart = all((other.argmax(axis=1) != best).any() for other in others)
+            if states < 4 or (told_apart and columns[0] != columns[1]):
                 break
         calls.append(Probe(title, (old, advantages, omega)))
     return calls
@@ -74,6 +76,9 @@ def variant(
     if target == "one action":
         greedy = np.zeros(old.shape)
         greedy[:, advantages.argmax() % actions] = 1.0
+    if target == "one action by its sum":
+        greedy = np.zeros(old.shape)
+        greedy[:, advantages.sum(axis=0).argmax()] = 1.0
     if target == "softmax":
         powers = np.exp(advantages - advantages.max(axis=1, keepdims=True))
         greedy = powers / powers.sum(axis=1, keepdims=True)
@@ -166,6 +171,13 @@ MISTAKES = (
         "You look for one maximum in the whole array, so the same action grows in every row. Each "
         "state has a best action of its own. The probe with one state is right.",
         {"target": "one action"},
+    ),
+    Mistake(
+        "one_action_by_its_sum",
+        "You add up the advantages over the states, so the same action grows in every row. Each "
+        "state has a best action of its own: a maximum is taken in every row. The probe with one "
+        "state is right.",
+        {"target": "one action by its sum"},
     ),
     Mistake(
         "softmax_target",

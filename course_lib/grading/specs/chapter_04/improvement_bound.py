@@ -34,7 +34,7 @@ def oracle(surrogate, eps, divergence, gamma, kind):
 
 def variant(
     surrogate, eps, divergence, gamma, kind, *, constants=CONSTANTS, powers=POWERS, sign=-1.0,
-    base="surrogate", horizon=2, discount="gamma",
+    base="surrogate", horizon=2, discount="gamma", floor=False,
 ):  # fmt: skip
     """Return the bound from a table of four formulas, with options that commit mistakes."""
     row = KINDS.index(kind)
@@ -45,7 +45,8 @@ def variant(
     }[discount]
     penalty = constants[row] * factor * eps * divergence ** powers[row] / (1 - gamma) ** horizon
     start = {"surrogate": surrogate, "nothing": 0.0, "per step": surrogate / (1 - gamma)}[base]
-    return start + sign * penalty
+    answer = start + sign * penalty
+    return max(0.0, answer) if floor else answer
 
 
 MISTAKES = (
@@ -109,6 +110,20 @@ MISTAKES = (
         "In kind mean_kl your penalty is too large by the square root of 2. Pinsker's inequality "
         "bounds TV^2 by half of the KL: where does that half stand in yours?",
         {"constants": (2, 4, 2, 2)},
+    ),
+    Mistake(
+        "half_outside_the_root",
+        "In kind mean_kl the 2 stands outside the root, and your penalty is too small by the "
+        "square root of 2. Pinsker's inequality bounds TV^2 by half of the KL. The root is taken "
+        "of both sides as a whole.",
+        {"constants": (2, 4, 2, 1)},
+    ),
+    Mistake(
+        "never_below_zero",
+        "You cut the bound off at 0. The return itself may be negative, and then a bound of 0 is "
+        "false. Even where it is positive, a negative bound says truthfully that nothing is "
+        "guaranteed.",
+        {"floor": True},
     ),
     Mistake(
         "pinsker_without_its_half",

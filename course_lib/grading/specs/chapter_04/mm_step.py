@@ -21,6 +21,14 @@ SIZES = {
 MARGIN = 0.002  # between the best minorant and the next, so that rounding cannot choose
 
 
+def harness(function, old, candidates, advantages, visitation, expected_return, gamma):
+    """Return the minorants before the policy: a wrong choice follows from wrong minorants."""
+    answer = function(old, candidates, advantages, visitation, expected_return, gamma)
+    if isinstance(answer, tuple | list) and len(answer) == 2:
+        return answer[1], answer[0]
+    return answer
+
+
 def probes(generator):
     """Return old policies, candidates of which one is the old policy, and what is known of them."""
     return [Probe(title, draw(generator, title, *size)) for title, size in SIZES.items()]
@@ -43,7 +51,7 @@ def draw(generator, title, states, actions, gamma, weights):
         candidates.insert(0, other)
         visits = visits_of(transitions, gamma, initial, old)
         arguments = (old, np.array(candidates), advantages, visits, float(initial @ values), gamma)
-        policy, minorants = oracle(*arguments)
+        minorants, policy = oracle(*arguments)
         bold, _ = variant(*arguments, sign=0.0)
         first, second = np.sort(minorants)[:-3:-1]
         # With gamma 0.9 the guarantee is so narrow that the next candidate is the old policy.
@@ -72,13 +80,13 @@ def oracle(old, candidates, advantages, visitation, expected_return, gamma):
         price = 2 * gamma * largest / (1 - gamma) ** 2
         minorants.append(expected_return + gain - price * farthest)
     best = int(np.argmax(minorants))
-    return candidates[best], np.array(minorants)
+    return np.array(minorants), candidates[best]
 
 
 def variant(
     old, candidates, advantages, visitation, expected_return, gamma, *, sign=-1.0, constant=2,
     direction="old to new", over="max", eps="A", base="J(old)", scale="rho", actions="new",
-    horizon=2, discount="gamma", measure="kl", choose="largest",
+    horizon=2, discount="gamma", measure="kl", choose="largest", output="policy",
 ):  # fmt: skip
     """Return the step for all candidates at once, with options that commit mistakes."""
     new = candidates
@@ -89,15 +97,25 @@ def variant(
         if direction == "new to old":  # 0 log 0 is 0
             kl = -np.where(new > 0, new * logs, 0.0).sum(axis=2)
     tv = np.abs(old - new).sum(axis=2) / 2
-    distance = {"kl": kl, "tv": 2 * tv**2}[measure]
+    with np.errstate(all="ignore"):
+        both = np.where(new > 0, old * logs, 0.0).sum(axis=2)
+    distance = {
+        "kl": kl,
+        "bits": kl / np.log(2),
+        "mean over actions": kl / old.shape[1],
+        "zeros skipped": both,
+        "tv": 2 * tv**2,
+    }[measure]
     weights = visitation * (1 - gamma)
     far = {
         "max": distance.max(axis=1),
+        "min": distance.min(axis=1),
         "mean": distance.mean(axis=1),
         "d_old": (weights * distance).sum(axis=1),
         "sum": distance.sum(axis=1),
     }[over]
-    taken = {"new": new, "old": np.broadcast_to(old, new.shape), "all": np.ones(new.shape)}[actions]
+    taken = {"new": new, "old": np.broadcast_to(old, new.shape), "all": np.ones(new.shape)}
+    taken = (taken | {"both": old * new})[actions]
     gains = (taken * advantages).sum(axis=2)
     largest = {
         "A": np.abs(advantages).max(),
@@ -114,7 +132,8 @@ def variant(
     price = constant * largest * (gamma if discount == "gamma" else 1.0) / (1 - gamma) ** horizon
     minorants = start + gains @ states + (sign * price * far if sign else 0.0)
     order = {"largest": minorants, "smallest": -minorants, "surrogate": gains @ states}[choose]
-    return candidates[int(order.argmax())], minorants
+    best = int(order.argmax())
+    return (np.asarray(best) if output == "number" else candidates[best]), minorants
 
 
 MISTAKES = (
@@ -131,6 +150,45 @@ MISTAKES = (
         {"sign": 1.0},
     ),
     Mistake(
+        "kl_negative",
+        "Your KL is negative. Its largest value over the states is then the smallest KL, and the "
+        "penalty has become a reward for candidates that are far away. If you call "
+        "`categorical_kl`, repair that one first.",
+        {"sign": 1.0, "over": "min"},
+    ),
+    Mistake(
+        "kl_in_bits",
+        "Your penalties are too large by 1 / ln 2, about 1.44: the KL is in bits. The constant in "
+        "front belongs to nats. If you call `categorical_kl`, repair that one first.",
+        {"measure": "bits"},
+    ),
+    Mistake(
+        "kl_averaged_over_actions",
+        "Your penalties are too small by the number of actions: the KL is averaged over them, "
+        "where its terms add up. If you call `categorical_kl`, repair that one first.",
+        {"measure": "mean over actions"},
+    ),
+    Mistake(
+        "zeros_skipped",
+        "In the fourth probe the last candidate rules out actions of the old policy, and your KL "
+        "skips them. It is infinite there, so this candidate may never be chosen. If you call "
+        "`categorical_kl`, repair that one first.",
+        {"measure": "zeros skipped"},
+    ),
+    Mistake(
+        "penalty_halved",
+        "Your penalties are half as large as they should be, so your minorants promise too much. "
+        "In kind max_kl the factor 2 of eps_A and the half of Pinsker's inequality cancel, and the "
+        "theorem's own 2 is left. If you call `improvement_bound`, look there first.",
+        {"constant": 1},
+    ),
+    Mistake(
+        "number_for_the_policy",
+        "Your minorants are right, but you return the number of the best candidate. Its policy is "
+        "asked for, an array of shape (S, A).",
+        {"output": "number"},
+    ),
+    Mistake(
         "chosen_by_the_surrogate",
         "Your minorants are right, but you choose the candidate with the largest surrogate. The "
         "guarantee belongs to the largest minorant.",
@@ -145,13 +203,15 @@ MISTAKES = (
     Mistake(
         "paper_constant",
         "Your penalty is twice as large as it has to be. That is the constant of the TRPO paper, "
-        "from TV^2 <= KL. Pinsker's inequality gives half of it, as in kind max_kl of task 3.",
+        "from TV^2 <= KL. Pinsker's inequality gives half of it, as in kind max_kl of "
+        "`improvement_bound`. If you call that one, look there first.",
         {"constant": 4},
     ),
     Mistake(
         "kl_reversed",
         "You measure KL(new || old). The guarantee is stated for KL(old || new). The candidate "
-        "that rules out actions of the old policy shows it: its minorant should be minus infinity.",
+        "that rules out actions of the old policy shows it: its minorant should be minus infinity. "
+        "If you call `categorical_kl`, look there first.",
         {"direction": "new to old"},
     ),
     Mistake(
@@ -186,9 +246,8 @@ MISTAKES = (
     ),
     Mistake(
         "old_return_missing",
-        "Your choice is right, but all minorants are too small by J(old). That constant does not "
-        "change the maximum. Without it they cannot be compared with J: at the old policy the two "
-        "must agree.",
+        "Your choice is right, but all minorants lack J(old). That constant does not change the "
+        "maximum. Without it they cannot be compared with J: at the old policy the two must agree.",
         {"base": "nothing"},
     ),
     Mistake(
@@ -216,6 +275,13 @@ MISTAKES = (
         {"actions": "old"},
     ),
     Mistake(
+        "actions_weighted_twice",
+        "You weigh the advantages by the probabilities of both policies. An average over the "
+        "candidate's actions needs its own probabilities alone; the old policy is inside the "
+        "advantages and the visitation already.",
+        {"actions": "both"},
+    ),
+    Mistake(
         "actions_not_weighted",
         "You add up the advantages with equal weight, so every candidate gets the same gain. The "
         "surrogate averages them over the candidate's actions.",
@@ -224,18 +290,20 @@ MISTAKES = (
     Mistake(
         "total_variation_for_kl",
         "You measure the candidates by their total variation. With the right constant that is a "
-        "minorant too, and a higher one. Here the KL is asked for, as in kind max_kl of task 3.",
+        "minorant too, and a higher one. Here the KL is asked for, as in kind max_kl of "
+        "`improvement_bound`.",
         {"measure": "tv"},
     ),
     Mistake(
         "horizon_once",
-        "Your penalty lacks one factor 1 / (1 - gamma). Compare with kind max_kl of task 3.",
+        "Your penalty lacks one factor 1 / (1 - gamma). Compare with kind max_kl of "
+        "`improvement_bound`. If you call that one, look there first.",
         {"horizon": 1},
     ),
     Mistake(
         "gamma_missing",
         "Your penalty lacks the factor gamma. Were gamma 0, later states would not count and the "
-        "surrogate would be exact. Compare with kind max_kl of task 3.",
+        "surrogate would be exact. Compare with kind max_kl of `improvement_bound`.",
         {"discount": "none"},
     ),
 )
@@ -248,6 +316,7 @@ SPEC = Spec(
     oracle=oracle,
     variant=variant,
     mistakes=MISTAKES,
-    parts=("policy", "minorants"),
+    harness=harness,
+    parts=("list of minorants", "policy"),
     rows="entry",
 )

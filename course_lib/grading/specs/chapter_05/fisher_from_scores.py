@@ -66,7 +66,7 @@ def variant(
         torch.ones(rows, dtype=scores.dtype)
         / {
             "rows": rows,
-            "rows - 1": float(rows - 1) if rows > 1 else float("nan"),
+            "rows - 1": rows - 1,
             "nothing": 1,
             "parameters": parameters,
             "entries": rows * parameters,

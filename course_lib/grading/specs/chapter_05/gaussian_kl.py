@@ -125,6 +125,13 @@ def variant(
     return kl.detach() if cut == "all" else kl
 
 
+def one_sum_over_all(old_mean, old_log_std, new_mean, new_log_std):
+    """Sum the logarithms over the dimensions, and the rest over the states too."""
+    log_ratio = new_log_std - old_log_std
+    z = (old_mean - new_mean) / new_log_std.exp()
+    return log_ratio.sum(dim=-1) + ((-2 * log_ratio).exp() + z**2 - 1).sum() / 2
+
+
 MISTAKES = (
     Mistake(
         "reversed",
@@ -259,6 +266,13 @@ MISTAKES = (
         "You return one number, the sum over states and dimensions. Only the dimensions are "
         "summed here. Which axis does `sum` take if none is given?",
         {"output": "sum over states"},
+    ),
+    Mistake(
+        "one_term_summed_over_states",
+        "One of your sums runs over everything: the logarithms are added up over the dimensions, "
+        "the squares over the states too. With one state that is the same. Every sum needs the "
+        "last axis alone, and shared log sigmas must not lose the axis of the states.",
+        function=one_sum_over_all,
     ),
     Mistake(
         "sign",

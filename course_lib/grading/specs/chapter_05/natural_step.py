@@ -11,6 +11,7 @@ SCENES = {
     "three parameters, a small radius": (3, 0.02, 1.0),
     "the same size of step from a gradient a hundred times smaller": (3, 0.4, 0.01),
     "five parameters": (5, 0.1, 1.0),
+    "the same again from a gradient of size 0.00001": (3, 0.3, 1e-5),
 }
 
 
@@ -37,6 +38,8 @@ def probes(generator):
     calls.append(
         Probe("one entry of the gradient is zero", (generator.permutation(g), metric(3), 0.2))
     )
+    g = generator.choice([-1.0, 1.0], size=4) * generator.integers(5, 30, 4) / 10
+    calls.append(Probe("the entries of F are small", (g, metric(4) / 100, 0.1)))
     return [*calls, Probe("the gradient is zero", (np.zeros(2), metric(2), 0.5))]
 
 
@@ -53,14 +56,16 @@ def oracle(g, F, max_kl):
 
 
 def variant(
-    g, F, max_kl, *, solve="F", scale="right", curve="x F x", sign=1.0, factor=2.0, zero="zeros"
-):
+    g, F, max_kl, *, solve="F", scale="right", curve="x F x", sign=1.0, factor=2.0, zero="zeros",
+    epsilon=0.0, threshold=0.0,
+):  # fmt: skip
     """Return the step by the inverse matrix, with options that commit mistakes."""
     import torch
 
     inverse = {
         "F": lambda: torch.linalg.inv(F),
         "damped": lambda: torch.linalg.inv(F + 0.1 * torch.eye(len(g), dtype=F.dtype)),
+        "hardly damped": lambda: torch.linalg.inv(F + 1e-3 * torch.eye(len(g), dtype=F.dtype)),
         "product": lambda: F,
         "entries": lambda: 1.0 / F,
         "diagonal": lambda: torch.diag(1.0 / torch.diag(F)),
@@ -75,8 +80,9 @@ def variant(
         "x x": lambda: x @ x,
         "g g": lambda: g @ g,
     }[curve]()
-    if zero == "zeros" and not g.any():
+    if (zero == "zeros" and not g.any()) or curvature < threshold:
         return torch.zeros_like(g)
+    curvature = curvature + epsilon
     size = {
         "right": lambda: torch.sqrt(factor * max_kl / curvature),
         "no root": lambda: factor * max_kl / curvature,
@@ -122,6 +128,13 @@ MISTAKES = (
         "Something is added to the diagonal of F, 0.1 it seems. Damping protects against noisy "
         "small eigenvalues and comes in chapter 6. Here F is exact, and the step must be too.",
         "damped",
+    ),
+    *wrong_direction(
+        "hardly_damped",
+        "Your numbers are off most where F is small: about 0.001 is added to its diagonal. "
+        "Damping protects against noisy small eigenvalues and comes in chapter 6. Here F is "
+        "exact, and the step must be too.",
+        "hardly damped",
     ),
     Mistake(
         "plain_gradient",
@@ -211,6 +224,23 @@ MISTAKES = (
         "Your step points the wrong way. g is the gradient of the surrogate, which is maximised: "
         "step and gradient must have a positive inner product.",
         {"sign": -1.0},
+    ),
+    *(
+        Mistake(
+            f"epsilon_{epsilon:.0e}_in_the_divisor",
+            "Where the gradient is small your step is too short: a small number is added to the "
+            "divisor. It is small beside the curvature of a large gradient only. The size of the "
+            "gradient must not matter, and only a gradient of exactly 0 needs care.",
+            {"epsilon": epsilon},
+        )
+        for epsilon in (1e-8, 1e-10)
+    ),
+    Mistake(
+        "small_taken_for_zero",
+        "In the probe whose gradient has the size 0.00001 your step is 0: a threshold takes it "
+        "for a gradient of zeros. Its direction is as clear as any other, and the step has full "
+        "length. Only a gradient of exactly 0 has no direction.",
+        {"threshold": 1e-8},
     ),
     Mistake(
         "zero_gradient",

@@ -1,5 +1,7 @@
 """Task 6.1: the product of the KL's Hessian and a vector, by double backprop."""
 
+import warnings
+
 import numpy as np
 
 from ...sandbox.tools import tensor
@@ -8,10 +10,14 @@ from .flat import blocks, flatten, positions
 
 
 def harness(function, kl, params, v, *damping):
-    """Return the product; the damping is left out where it is not given.
+    """Return the product of a second call; the damping is left out where it is not given.
 
-    Where autograd finds no second derivative because the first one has no graph, the answer is NaN:
-    that error has one cause, and the judge knows it.
+    Conjugate gradients call it again and again on the same parameters, so what one call leaves
+    behind must not reach the next. The first call gets another v.
+
+    Where autograd finds no second derivative because the first one has no graph, the answer is NaN;
+    where only the second call runs through a graph that is used up, it is infinite. Each of these
+    errors has one cause, and the judge knows it.
     """
     import torch
 
@@ -40,11 +46,19 @@ def harness(function, kl, params, v, *damping):
         v = v + kl["v follows"] * (theta - theta.detach())
     kl_fn = {"polynomial": polynomial, "gaussian": gaussian, "softmax": softmax}[kind]
     try:
-        return function(kl_fn, params, v, *damping)
+        function(kl_fn, params, v.detach().flip(0) / 2, *damping)
     except RuntimeError as error:
         if "element 0 of tensors does not require grad" not in str(error):
             raise
         return np.full(v.shape, np.nan)
+    try:
+        return function(kl_fn, params, v, *damping)
+    except RuntimeError as error:
+        if "element 0 of tensors does not require grad" in str(error):
+            return np.full(v.shape, np.nan)
+        if "through the graph a second time" in str(error):
+            return np.full(v.shape, np.inf)
+        raise
 
 
 def probes(generator):
@@ -157,6 +171,8 @@ def variant(
         "g . v": lambda: (g @ direction).expand_as(g),
         "g g^T v": lambda: g * (g @ direction),
         "H H v": lambda: H @ (H @ direction),
+        "half": lambda: H @ direction / 2,
+        "twice": lambda: 2 * H @ direction,
         "g . g": lambda: 2 * H @ g,
         "H 1": lambda: H @ ones,
         "(H 1) v": lambda: (H @ ones) * direction,
@@ -174,11 +190,31 @@ def variant(
         "none": lambda: product,
         "subtracted": lambda: product - damping * direction,
         "number": lambda: product + damping,
+        "gradient": lambda: product + damping * g,
         "times product": lambda: damping * product,
         "of product": lambda: (1 + damping) * product,
         "mixed": lambda: (1 - damping) * product + damping * direction,
         "outside": lambda: product + direction,
     }[damp]()
+
+
+def stored(kl_fn, params, v, damping=0.0):
+    """Let autograd store the product in the parameters, where it is added to what is there."""
+    from torch.autograd import grad
+
+    gradient = flatten(grad(kl_fn(params), params, create_graph=True))
+    (gradient @ v.detach()).backward()
+    return flatten([p.grad.clone() for p in params]) + damping * v.detach()
+
+
+def both_stored(kl_fn, params, v, damping=0.0):
+    """Let autograd store the gradient as well, with a graph that the next call meets again."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch warns of just this use
+        kl_fn(params).backward(create_graph=True)
+    gradient = flatten([p.grad for p in params])
+    (gradient @ v.detach()).backward()
+    return flatten([p.grad for p in params]).detach() + damping * v.detach()
 
 
 MISTAKES = (
@@ -216,6 +252,32 @@ MISTAKES = (
         "the mean of such products is a Fisher matrix; for the gradient of a mean KL it is not. At "
         "the old parameters yours is 0.",
         {"use": "g g^T v"},
+    ),
+    Mistake(
+        "gradients_pile_up",
+        "Your first call is right, but a second call on the same parameters, with another v, "
+        "returns the sum of both products: `.backward()` adds to `.grad`. Conjugate gradients call "
+        "many times. Which function returns a derivative and stores nothing?",
+        function=stored,
+    ),
+    Mistake(
+        "gradient_still_in_grad",
+        "You store the gradient of the KL in `.grad`, with its graph. The second derivative is "
+        "added to it, and a second call fails in that old graph, shown here as infinite; "
+        "`retain_graph` would only hide it. Which function returns a derivative and stores nothing?",
+        function=both_stored,
+    ),
+    Mistake(
+        "half_the_hessian",
+        "Before damping your product is half as large as it should be. The one half belongs to the "
+        "quadratic model of the KL, v^T F v / 2. The product F v itself has none.",
+        {"use": "half"},
+    ),
+    Mistake(
+        "twice_the_hessian",
+        "Before damping your product is twice as large as it should be. Is the gradient of v^T F v "
+        "taken, or is one product counted twice?",
+        {"use": "twice"},
     ),
     Mistake(
         "hessian_applied_twice",
@@ -282,6 +344,12 @@ MISTAKES = (
         {"damp": "number"},
     ),
     Mistake(
+        "damping_times_gradient",
+        "You add damping times the gradient of the KL. At the old parameters the gradient is 0, so "
+        "nothing is damped there. Which vector does the damped matrix multiply?",
+        {"damp": "gradient"},
+    ),
+    Mistake(
         "damping_times_product",
         "You multiply the product by the damping. Without damping, in the first probe, your answer "
         "is 0. Damping is added to the matrix.",
@@ -310,7 +378,7 @@ MISTAKES = (
     Mistake(
         "v_not_detached",
         "Where v carries a graph, in the last probe, you differentiate v as well, and the "
-        " gradient of the KL leaks into the product. In TRPO v is a search direction: fixed "
+        "gradient of the KL leaks into the product. In TRPO v is a search direction: fixed "
         "numbers, wherever they come from.",
         {"keep": "graph"},
     ),

@@ -8,7 +8,7 @@ from .flat import blocks, flatten, positions
 
 
 def harness(function, network, M, params, v):
-    """Return the product."""
+    """Return the product of a second call: nothing of the first, with another v, may be left."""
     import torch
 
     states = tensor(network["states"])
@@ -26,7 +26,9 @@ def harness(function, network, M, params, v):
         return torch.tanh(states @ W1 + b1) @ W2 + b2
 
     outputs_fn = {"linear": linear, "bilinear": bilinear, "tanh": tanh}[network["kind"]]
-    return function(outputs_fn, tensor(M), [tensor(p, True) for p in params], tensor(v))
+    params, v = [tensor(p, True) for p in params], tensor(v)
+    function(outputs_fn, tensor(M), params, v.flip(0) / 2)
+    return function(outputs_fn, tensor(M), params, v)
 
 
 # Kind, states, inputs, hidden units, outputs, scale of the parameters, rank of M.
@@ -169,6 +171,19 @@ def curved(jacobian, weights, params):
     return torch.stack([torch.stack([slope(x) for x in row]) for row in per_state])
 
 
+def stored(outputs_fn, M, params, v):
+    """Let autograd store the product in the parameters, where it is added to what is there."""
+    import torch
+    from torch.autograd import grad
+
+    outputs = outputs_fn(params)
+    u = torch.zeros_like(outputs, requires_grad=True)
+    (tangent,) = grad(flatten(grad(outputs, params, u, create_graph=True)) @ v, u)
+    cotangent = (M @ tangent.unsqueeze(-1)).squeeze(-1) / len(outputs)
+    outputs_fn(params).backward(cotangent)
+    return flatten([p.grad.clone() for p in params])
+
+
 MISTAKES = (
     Mistake(
         "metric_missing",
@@ -220,6 +235,13 @@ MISTAKES = (
         "mean of o^T M o, times v. Either you differentiate that twice, or M D v is not detached "
         "on its way back: it depends on the parameters through D. The linear outputs are right.",
         {"use": "hessian"},
+    ),
+    Mistake(
+        "gradients_pile_up",
+        "Your first call is right, but a second call on the same parameters, with another v, "
+        "returns the sum of both products: `.backward()` adds to `.grad`. Conjugate gradients call "
+        "many times. Which function returns a derivative and stores nothing?",
+        function=stored,
     ),
     Mistake(
         "outer_product_of_the_gradient",

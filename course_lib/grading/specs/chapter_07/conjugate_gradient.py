@@ -128,12 +128,13 @@ def variant(
     linear_operator, b, iterations, tolerance, *, beta="new over old", sign=1.0, step="right",
     move="direction", base="new residual", stop="relative", count=0, multiply="direction",
     extra="none", output="x", first="own memory", forward=1.0,
+    epsilon=0.0,
 ):  # fmt: skip
     """Return x by the two-term recursion, with options that commit mistakes."""
     import torch
 
     x, r = torch.zeros_like(b), b.clone()
-    if extra == "at the start":
+    if extra in ("at the start", "at the start and each time"):
         r = b - linear_operator(x)
     p = r.clone()
     rr = r @ r
@@ -158,7 +159,7 @@ def variant(
             break
         Ap = linear_operator({"direction": p, "x": x, "residual": r}[multiply])
         alpha = {
-            "right": rr / (p @ Ap),
+            "right": rr / (p @ Ap + epsilon),
             "without A": rr / (p @ p),
             "p p": (p @ p) / (p @ Ap),
             "inverse": (p @ Ap) / rr,
@@ -167,13 +168,13 @@ def variant(
         x = x + forward * alpha * (p if move == "direction" else r)
         before = r
         r = r - sign * alpha * Ap
-        if extra == "each time":
+        if extra in ("each time", "at the start and each time"):
             r = b - linear_operator(x)
         if first == "shared memory" and number == 0:
             p = r  # an update of r in place has changed p as well
         new = r @ r
         factor = {
-            "new over old": new / rr,
+            "new over old": new / (rr + epsilon),
             "inverted": rr / new,
             "one": 1.0,
             "zero": 0.0,
@@ -332,6 +333,13 @@ MISTAKES = (
         {"stop": "never"},
     ),
     Mistake(
+        "epsilon_for_the_tolerance",
+        "The tolerance has no effect: you always make all the iterations, and a small number in "
+        "the divisors keeps NaN away. Where two iterations suffice you take six products, and each "
+        "costs about two backward passes in TRPO. When is the residual small enough?",
+        {"stop": "never", "epsilon": 1e-12},
+    ),
+    Mistake(
         "stops_at_zero_only",
         "You stop only where the residual is exactly 0. Rounding hardly ever lets that happen: "
         "where two iterations suffice you take six products. What is `tolerance` for?",
@@ -387,6 +395,13 @@ MISTAKES = (
         "You take two products in each iteration. x does not suffer, but the residual need not "
         "be computed anew: it changes by alpha times a product that you have already.",
         {"extra": "each time"},
+    ),
+    Mistake(
+        "residual_computed_anew",
+        "You compute the residual anew each time, the first one too. x does not suffer, but the "
+        "products more than double. At x = 0 the residual is known, and later it changes by alpha "
+        "times a product that you have already.",
+        {"extra": "at the start and each time"},
     ),
 )
 
