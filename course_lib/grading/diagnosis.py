@@ -73,7 +73,7 @@ def diagnose(spec: Spec, outcomes: Sequence[Outcome], seed: int = PUBLIC_SEED) -
 
 def is_nothing(answer: Answer) -> bool:
     """Tell whether a function returned None, alone or as the first part of a harness's answer."""
-    return answer.kind == "none" or bool(answer.parts) and answer.parts[0].kind == "none"
+    return answer.kind == "none" or (bool(answer.parts) and answer.parts[0].kind == "none")
 
 
 def agrees(spec: Spec, expected: Sequence, actual: Sequence) -> bool:
