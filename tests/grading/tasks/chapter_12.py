@@ -103,6 +103,19 @@ def update_moments(mean, variance, count, batch):
     "orthogonal_init": [
         """
 def orthogonal_init(gaussian, gain):
+    a = torch.as_tensor(gaussian).clone()
+    u, _, vt = torch.linalg.svd(a, full_matrices=False)
+    return (u @ vt).mul_(gain).numpy()
+""",
+        """
+import scipy.linalg
+
+def orthogonal_init(gaussian, gain):
+    side = "right" if gaussian.shape[0] >= gaussian.shape[1] else "left"
+    return gain * scipy.linalg.polar(gaussian, side)[0]
+""",
+        """
+def orthogonal_init(gaussian, gain):
     u, _, vt = np.linalg.svd(gaussian, full_matrices=False)
     return gain * (u if u.shape == gaussian.shape else vt)
 """,
@@ -216,6 +229,33 @@ def update_moments(mean, variance, count, batch):
         ),
     ],
     "orthogonal_init": [
+        (
+            """
+def orthogonal_init(gaussian, gain):
+    axis = 0 if gaussian.shape[0] >= gaussian.shape[1] else 1
+    return gain * gaussian / np.linalg.norm(gaussian, axis=axis, keepdims=True)
+""",
+            "lengths_without_angles",
+        ),
+        (
+            """
+def orthogonal_init(gaussian, gain):
+    q, r = np.linalg.qr(gaussian)
+    if q.shape != gaussian.shape:
+        q = np.hstack([q, np.zeros((gaussian.shape[0], gaussian.shape[1] - q.shape[1]))])
+    return gain * q
+""",
+            "wide_filled_up",
+        ),
+        (
+            """
+def orthogonal_init(gaussian, gain):
+    q, _ = np.linalg.qr(gaussian.T if gaussian.shape[0] < gaussian.shape[1] else gaussian)
+    q = q.T if gaussian.shape[0] < gaussian.shape[1] else q
+    return gain * q / np.linalg.norm(q, axis=1, keepdims=True)
+""",
+            "rows_normalised_afterwards",
+        ),
         (
             """
 def orthogonal_init(gaussian, gain):
