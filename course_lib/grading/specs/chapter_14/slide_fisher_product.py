@@ -31,13 +31,27 @@ def printed(logits_fn, theta, vector, damping):
 
 
 def harness(function, features, theta, vector, damping):
-    """Build the policy, whose logits are curved in theta, and return the product."""
-    features = tensor(features)
+    """Build the policy, whose logits are curved in theta, and call twice with the same theta.
+
+    Returned are the product, and what the second call changes about it.
+    """
+    features, theta = tensor(features), tensor(theta, True)
 
     def logits_fn(theta):
         return 2 * (features @ theta.reshape(features.shape[1], -1)).tanh()
 
-    return function(logits_fn, tensor(theta, True), tensor(vector), damping)
+    def product():
+        answer = function(logits_fn, theta, tensor(vector), damping)
+        # A copy: what is returned may be the tensor in which gradients pile up.
+        return answer.detach().numpy().copy() if hasattr(answer, "detach") else answer
+
+    first, second = product(), product()
+    if first is None:
+        return None
+    try:
+        return first, np.subtract(second, first)
+    except (TypeError, ValueError):
+        return first, first
 
 
 def probes(generator):
@@ -66,7 +80,7 @@ def oracle(features, theta, vector, damping):
             by_logits = np.eye(actions)[a] - p
             score = np.outer(x, by_logits * 2 * (1 - bent**2)).ravel()
             fisher += p[a] * np.outer(score, score) / states
-    return fisher @ vector
+    return fisher @ vector, np.zeros(len(vector))
 
 
 def variant(
@@ -132,6 +146,13 @@ def entropy_curvature(logits_fn, theta, vector, damping):
         return (log_p.exp() * log_p).sum(dim=-1).mean()
 
     return torch.autograd.functional.hessian(entropy, theta) @ vector + damping * vector
+
+
+def added_to_grad(logits_fn, theta, vector, damping):
+    """Let the product pile up where backward leaves it."""
+    product = variant(logits_fn, theta, vector, 0.0)
+    theta.grad = product if theta.grad is None else theta.grad + product
+    return theta.grad + damping * vector
 
 
 MISTAKES = (
@@ -223,6 +244,13 @@ MISTAKES = (
         "both sides of the KL normalised?",
         {"centre": "nothing"},
     ),
+    Mistake(
+        "gradients_pile_up",
+        "Your second call with the same parameters returns another vector: `.backward()` adds to "
+        "`.grad`, and conjugate gradients would call you many times. `torch.autograd.grad` returns "
+        "the derivative and stores nothing.",
+        function=added_to_grad,
+    ),
 )
 
 SPEC = Spec(
@@ -234,6 +262,7 @@ SPEC = Spec(
     variant=variant,
     mistakes=MISTAKES,
     harness=harness,
+    parts=("product", "change from a first call to a second"),
     rows="entry",
     printed=printed,
 )
