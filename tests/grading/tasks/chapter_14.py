@@ -353,6 +353,19 @@ def blog_gae(rewards, values, last_value, dones, gamma, gae_lambda):
 """,
             "zero_at_inner_ends",
         ),
+        (
+            """
+def blog_gae(rewards, values, last_value, dones, gamma, gae_lambda):
+    next_values = np.append(values[1:], last_value)
+    deltas = rewards + gamma * (1 - dones) * next_values - values
+    advantages = np.empty_like(deltas)
+    advantages[-1] = deltas[-1] * (1 - dones[-1])
+    for t in range(len(deltas) - 2, -1, -1):
+        advantages[t] = deltas[t] + gamma * gae_lambda * (1 - dones[t]) * advantages[t + 1]
+    return advantages
+""",
+            "last_row_masked",
+        ),
     ],
     "slide_critic_loss": [
         (
