@@ -167,6 +167,13 @@ MISTAKES = (
         {"weigh": "old probability"},
     ),
     Mistake(
+        "expectation_by_weights",
+        "You add up probability times term. That is an expectation over a list of all actions, "
+        "each of them once. Here the actions are samples: likely ones occur more often already, "
+        "and a plain mean over them is the expectation.",
+        {"weigh": "old probability", "average": "sum"},
+    ),
+    Mistake(
         "weighed_by_the_new_policy",
         "You weigh each term by the probability of its action under the new policy. The actions "
         "were drawn from the old one. A plain mean over the samples is the expectation.",

@@ -208,12 +208,16 @@ def variant(
     remembered = log_probs(everything)
     if old != "graph":
         remembered = remembered.detach()
-    all_values = agent.value_network(batch.observations) if critic == "computed once" else None
+    all_values = agent.value_network(batch.observations)
     epochs = {
         "whole rollout": [[everything] for _ in minibatches],
         "first epoch": minibatches[:1],
         "last minibatch": [epoch[-1:] for epoch in minibatches],
         "slices": [everything.split([len(i) for i in epoch]) for epoch in minibatches],
+        "slices by own length": [
+            [torch.arange(k * len(i), (k + 1) * len(i)) for k, i in enumerate(epoch)]
+            for epoch in minibatches
+        ],
     }.get(step, minibatches)
     for epoch in epochs:
         if old == "each epoch":
@@ -245,19 +249,23 @@ def variant(
             if critic == "computed once":
                 values = all_values[index]
             errors = (values - batch.value_targets[index]) ** 2
-            if critic == "huber":
-                errors = 2 * torch.nn.functional.smooth_l1_loss(
+            bound = settings.clip_range
+            if critic == "clamped":
+                errors = (values.clamp(-bound, bound) - batch.value_targets[index]) ** 2
+            if critic == "held":
+                started = all_values.detach()[index]
+                held = started + (values - started).clamp(-bound, bound)
+                errors = torch.maximum(errors, (held - batch.value_targets[index]) ** 2)
+            if critic in ("huber", "half huber"):
+                errors = (2 if critic == "huber" else 1) * torch.nn.functional.smooth_l1_loss(
                     values, batch.value_targets[index], reduction="none"
                 )
             add = (lambda x: x.sum()) if average == "sum" else (lambda x: x.mean())
             value_factor = {
-                "half": 0.5 * settings.value_coef,
-                "huber": 0.5 * settings.value_coef,
-                "computed once": 0.5 * settings.value_coef,
                 "whole": settings.value_coef,
                 "coefficient ignored": 0.5,
                 "missing": 0.0,
-            }[critic]
+            }.get(critic, 0.5 * settings.value_coef)
             entropy_factor = {"cost": 1.0, "missing": 0.0}.get(entropy, -1.0)
             loss = policy_sign * add(gain) + value_factor * add(errors)
             entropies = new.entropy()
@@ -513,6 +521,33 @@ MISTAKES = (
         "a Huber loss. The contract has half the mean squared error, and PPO clips the norm of the "
         "gradient in its place.",
         function=functools.partial(variant, critic="huber"),
+    ),
+    Mistake(
+        "half_of_absolute_errors_beyond_1",
+        "Your value loss is half a Huber loss, which holds a half of its own already. Small errors "
+        "count a quarter of their square, large ones with their size. The contract has half the "
+        "mean squared error.",
+        function=functools.partial(variant, critic="half huber"),
+    ),
+    Mistake(
+        "values_held",
+        "You hold the values near what they were before the update, as PPO's code does with an "
+        "option. The contract here has the plain squared error. Values that moved less than the "
+        "clip range hide it, as in the first probe.",
+        function=functools.partial(variant, critic="held"),
+    ),
+    Mistake(
+        "values_clamped",
+        "You clip the values themselves. The clip range is one for the ratio of probabilities. "
+        "Values are on a scale of their own: most of yours have no gradient.",
+        function=functools.partial(variant, critic="clamped"),
+    ),
+    Mistake(
+        "slices_by_own_length",
+        "Your minibatches have the right sizes but hold neighbouring samples, counted off by the "
+        "length of each. The index tensors say which samples belong to a step; their content is "
+        "shuffled. Probes with one minibatch per epoch are right.",
+        function=functools.partial(variant, step="slices by own length"),
     ),
 )
 
