@@ -33,7 +33,8 @@ def printed(logits_fn, theta, vector, damping):
 def harness(function, features, theta, vector, damping):
     """Build the policy, whose logits are curved in theta, and call twice with the same theta.
 
-    Returned are the product, and what the second call changes about it.
+    Returned are the product, and what the second call changes about it. That is NaN where backward
+    meets the graph of the first call: that error has one cause, and the judge knows it.
     """
     features, theta = tensor(features), tensor(theta, True)
 
@@ -45,9 +46,15 @@ def harness(function, features, theta, vector, damping):
         # A copy: what is returned may be the tensor in which gradients pile up.
         return answer.detach().numpy().copy() if hasattr(answer, "detach") else answer
 
-    first, second = product(), product()
+    first = product()
     if first is None:
         return None
+    try:
+        second = product()
+    except RuntimeError as error:
+        if "backward through the graph a second time" not in str(error):
+            raise
+        second = np.full(np.shape(first), np.nan)
     try:
         return first, np.subtract(second, first)
     except (TypeError, ValueError):
@@ -155,6 +162,17 @@ def added_to_grad(logits_fn, theta, vector, damping):
     return theta.grad + damping * vector
 
 
+def graph_in_grad(logits_fn, theta, vector, damping):
+    """Leave a gradient with its graph where the next backward finds it."""
+    import torch
+
+    new = torch.log_softmax(logits_fn(theta), dim=-1)
+    old = new.detach()
+    (old.exp() * (old - new)).sum(dim=-1).mean().backward(create_graph=True)
+    (theta.grad @ vector).backward()
+    return theta.grad + damping * vector
+
+
 MISTAKES = (
     Mistake(
         "both_sides_move",
@@ -250,6 +268,13 @@ MISTAKES = (
         "`.grad`, and conjugate gradients would call you many times. `torch.autograd.grad` returns "
         "the derivative and stores nothing.",
         function=added_to_grad,
+    ),
+    Mistake(
+        "graph_piles_up",
+        "Your first call is right, a second one with the same parameters fails: backward with "
+        "`create_graph` leaves a gradient and its graph in `.grad`, and the next call adds to it. "
+        "`torch.autograd.grad` returns the derivative and stores nothing.",
+        function=graph_in_grad,
     ),
 )
 
