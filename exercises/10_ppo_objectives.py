@@ -15,7 +15,8 @@ def ppo_clip_loss(log_probs, old_log_probs, advantages, clip_range):
     Parameters
     ----------
     log_probs : Tensor, shape (B,)
-        Log-probability of each action taken, under the new policy; autograd follows it back.
+        Log-probability of each action taken, under the new policy; autograd follows it back. It
+        may lie far below -700, where the probability itself is 0 for a computer.
     old_log_probs : Tensor, shape (B,)
         The same under the policy that took the actions: constants.
     advantages : Tensor, shape (B,)
@@ -67,6 +68,7 @@ def approx_kl(log_probs, old_log_probs, estimator="k3"):
     ----------
     log_probs, old_log_probs : Tensor, shape (B,)
         Log-probabilities (or log-densities) of the same actions under the new and the old policy.
+        They may lie far below -700, where the probability itself is 0 for a computer.
     estimator : {"k1", "k2", "k3"}
         Which estimate. The default is k3.
 
@@ -90,7 +92,7 @@ def early_stopping(kls, max_kl):
     kls : ndarray, shape (epochs,)
         Entry k is the mean KL(old || new) over the rollout after epoch k, if that epoch is taken;
         old is always the policy that collected the rollout. At least one entry.
-    max_kl : float or None
+    max_kl : float (0 is a limit) or None
         The limit; a KL of exactly this much does not exceed it. None means no limit.
 
     Returns

@@ -37,7 +37,8 @@ def update_moments(mean, variance, count, batch):
 
     The answer is that of one array with all samples in it, but that array is not kept. Variances
     divide by the number of samples (ddof is 0), and no epsilon is added. At first the count is 0:
-    then the batch alone decides, whatever stands in mean and variance.
+    then the batch alone decides, whatever stands in mean and variance, even NaN. Means may lie a
+    million and more deviations away from 0: the variance must keep its digits there.
 
     Parameters
     ----------

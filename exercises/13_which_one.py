@@ -28,6 +28,8 @@ def interquartile_mean(scores):
 def bootstrap_interval(scores, indices, level):
     """Return the percentile bootstrap interval of the interquartile mean of some runs.
 
+    It may call `interquartile_mean`.
+
     Parameters
     ----------
     scores : ndarray, shape (N,)
@@ -39,7 +41,7 @@ def bootstrap_interval(scores, indices, level):
 
     Returns
     -------
-    tuple of two floats
+    tuple of two floats, not an array
         Lower and upper limit: the quantiles of the B interquartile means, one per resample, that
         leave (1 - level) / 2 below and above. A quantile between two of the B numbers is
         interpolated linearly, as NumPy does by default.

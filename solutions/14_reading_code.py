@@ -121,7 +121,8 @@ def slide_fisher_product(logits_fn, theta, vector, damping):
     """Return (F + damping I) v for the Fisher matrix F of a categorical policy.
 
     Such a function stood on a lecture slide. Symptom: conjugate gradients finish after one step
-    and return the plain gradient, divided by the damping.
+    and return the plain gradient, divided by the damping. It is called many times with the same
+    theta, and leaves ``theta.grad`` as it is.
 
     Parameters
     ----------

@@ -23,7 +23,7 @@ CORRECT = {
         """
 def ppo_clip_loss(log_probs, old_log_probs, advantages, clip_range):
     adv = advantages.detach()
-    r = log_probs.exp() / old_log_probs.detach().exp()
+    r = (log_probs - old_log_probs.detach()).exp()
     edge = torch.where(adv > 0, 1 + clip_range, 1 - clip_range)
     return torch.max(-r * adv, -edge * adv).sum() / len(adv)
 """,
@@ -55,8 +55,21 @@ def ppo_clip_loss(log_probs, old_log_probs, advantages, clip_range):
     constant = (1 + clip_range * torch.sign(A)) * A
     return -torch.where(stopped, constant, ratio * A).mean()
 """,
+        """
+def ppo_clip_loss(log_probs, old_log_probs, advantages, clip_range):
+    a = advantages.detach()
+    r = (log_probs - old_log_probs.detach()).exp()
+    limit = torch.where(a >= 0, (1 + clip_range) * a, (1 - clip_range) * a)
+    surr = r * a
+    return torch.where(surr < limit, -surr, -limit).mean()
+""",
     ],
     "adapt_beta": [
+        """
+def adapt_beta(beta, kl, target_kl):
+    new = np.select([kl > 1.5 * target_kl, kl < target_kl / 1.5], [2 * beta, beta / 2], beta)
+    return np.clip(new, 1e-6, 1e6)
+""",
         """
 def adapt_beta(beta, kl, target_kl):
     factor = 1.0
@@ -76,16 +89,25 @@ def adapt_beta(beta, kl, target_kl):
     "approx_kl": [
         """
 def approx_kl(log_probs, old_log_probs, estimator="k3"):
+    minus_log_r = old_log_probs - log_probs
+    terms = {
+        "k1": lambda d: d,
+        "k2": lambda d: 0.5 * d.square(),
+        "k3": lambda d: torch.expm1(-d) + d,
+    }
+    return torch.stack([terms[estimator](d) for d in minus_log_r]).mean()
+""",
+        """
+def approx_kl(log_probs, old_log_probs, estimator="k3"):
     x = (log_probs - old_log_probs).numpy().astype(np.float32)
     return {"k1": -x, "k2": x * x / 2, "k3": np.expm1(x) - x}[estimator].mean()
 """,
         """
 def approx_kl(log_probs, old_log_probs, estimator="k3"):
-    r = torch.exp(log_probs) / torch.exp(old_log_probs)
     total = 0.0
-    for q in r.tolist():
+    for q in torch.exp(log_probs - old_log_probs).tolist():
         total += dict(k1=-np.log(q), k2=np.log(q) ** 2 / 2, k3=q - 1 - np.log(q))[estimator]
-    return total / len(r)
+    return total / len(log_probs)
 """,
         """
 def approx_kl(log_probs, old_log_probs, estimator="k3"):
@@ -99,6 +121,13 @@ def approx_kl(log_probs, old_log_probs, estimator="k3"):
 """,
     ],
     "early_stopping": [
+        """
+def early_stopping(kls, max_kl):
+    if max_kl is None:
+        return len(kls)
+    over = kls > max_kl
+    return np.argmax(over) + 1 if over.any() else over.size
+""",
         """
 def early_stopping(kls, max_kl):
     over = [] if max_kl is None else np.flatnonzero(np.asarray(kls) > max_kl)
@@ -127,6 +156,44 @@ def early_stopping(kls, max_kl):
 }
 WRITTEN = {
     "ppo_clip_loss": [
+        (
+            """
+def ppo_clip_loss(log_probs, old_log_probs, advantages, clip_range):
+    r = torch.exp(log_probs - old_log_probs)
+    return -(torch.min(r, r.clamp(1 - clip_range, 1 + clip_range)) * advantages.detach()).mean()
+""",
+            "smaller_ratio_times_advantage",
+        ),
+        (
+            """
+def ppo_clip_loss(log_probs, old_log_probs, advantages, clip_range):
+    A = advantages.detach()
+    r = torch.exp(log_probs - old_log_probs)
+    with torch.no_grad():
+        c = r.clamp(1 - clip_range, 1 + clip_range)
+    return -torch.min(r * A, c * A).sum() / len(A)
+""",
+            "clipped_term_detached",
+        ),
+        (
+            """
+def ppo_clip_loss(log_probs, old_log_probs, advantages, clip_range):
+    A = advantages.detach()
+    A = (A - A.mean()) / (A.std(unbiased=False) + 1e-8)
+    r = torch.exp(log_probs - old_log_probs)
+    return -torch.min(r * A, r.clamp(1 - clip_range, 1 + clip_range) * A).mean()
+""",
+            "normalised_inside_by_the_number_of_steps",
+        ),
+        (
+            """
+def ppo_clip_loss(log_probs, old_log_probs, advantages, clip_range):
+    A = advantages.detach()
+    r = log_probs.exp() / old_log_probs.exp()
+    return torch.max(-A * r, -A * torch.clamp(r, 1 - clip_range, 1 + clip_range)).mean()
+""",
+            "probabilities_underflow",
+        ),
         (
             """
 def ppo_clip_loss(log_probs, old_log_probs, advantages, clip_range):
@@ -209,6 +276,25 @@ def adapt_beta(beta, kl, target_kl):
         (
             """
 def approx_kl(log_probs, old_log_probs, estimator="k3"):
+    lr = log_probs - old_log_probs
+    ratio = log_probs.exp() / old_log_probs.exp()
+    return {"k1": -lr, "k2": lr**2 / 2, "k3": (ratio - 1) - lr}[estimator].mean()
+""",
+            "probabilities_underflow",
+        ),
+        (
+            """
+def approx_kl(log_probs, old_log_probs, estimator="k3"):
+    lr = log_probs - old_log_probs
+    if estimator == "k2":
+        return lr.mean() ** 2 / 2
+    return {"k1": -lr, "k3": lr.exp() - 1 - lr}[estimator].mean()
+""",
+            "k2_square_of_the_mean",
+        ),
+        (
+            """
+def approx_kl(log_probs, old_log_probs, estimator="k3"):
     logratio = old_log_probs - log_probs
     ratio = logratio.exp()
     if estimator == "k1":
@@ -230,6 +316,36 @@ def approx_kl(log_probs, old_log_probs, estimator="k3"):
         ),
     ],
     "early_stopping": [
+        (
+            """
+def early_stopping(kls, max_kl):
+    if not max_kl:
+        return len(kls)
+    for i, kl in enumerate(kls):
+        if kl > max_kl:
+            return i + 1
+    return len(kls)
+""",
+            "zero_is_no_limit",
+        ),
+        (
+            """
+def early_stopping(kls, max_kl):
+    if max_kl is None:
+        return len(kls)
+    return int(np.argmax(kls > max_kl)) + 1
+""",
+            "argmax_of_nothing",
+        ),
+        (
+            """
+def early_stopping(kls, max_kl):
+    if max_kl is None:
+        return len(kls)
+    return int((kls <= max_kl).sum()) + 1
+""",
+            "counts_all_within_and_one",
+        ),
         (
             """
 def early_stopping(kls, max_kl):

@@ -53,6 +53,54 @@ CORRECT = {
     "ppo_update": [
         """
 def ppo_update(agent, batch, settings, minibatches):
+    adv = batch.advantages - torch.mean(batch.advantages)
+    adv = adv / (torch.sqrt(torch.mean(adv**2)) + 1e-8)
+    old_log_probs = agent.policy(batch.observations).log_prob(batch.actions).detach()
+
+    def minibatch_loss(obs, actions, a, targets, before):
+        policy = agent.policy(obs)
+        ratio = (policy.log_prob(actions) - before).exp()
+        limit = torch.where(a > 0, 1 + settings.clip_range, 1 - settings.clip_range) * a
+        surrogate = torch.minimum(ratio * a, limit).mean()
+        error = targets - agent.value_network(obs)
+        value_term = settings.value_coef * torch.mean(error * error) / 2
+        return value_term - surrogate - settings.entropy_coef * policy.entropy().mean()
+
+    for index in (i for epoch in minibatches for i in epoch):
+        everything = (batch.observations, batch.actions, adv, batch.value_targets, old_log_probs)
+        data = [x.index_select(0, index) for x in everything]
+        agent.optimizer.zero_grad()
+        minibatch_loss(*data).backward()
+        grads = [p.grad for p in agent.parameters() if p.grad is not None]
+        norm = torch.sqrt(sum((g**2).sum() for g in grads))
+        scale = min(1.0, settings.max_grad_norm / (float(norm) + 1e-6))
+        for g in grads:
+            g.mul_(scale)
+        agent.optimizer.step()
+""",
+        """
+def ppo_update(agent, batch, settings, minibatches):
+    A = batch.advantages.numpy().copy()
+    A = torch.as_tensor((A - A.mean()) / (A.std() + 1e-8))
+    with torch.no_grad():
+        before = agent.policy(batch.observations).log_prob(batch.actions).clone()
+    for epoch in range(len(minibatches)):
+        for m in range(len(minibatches[epoch])):
+            i = minibatches[epoch][m]
+            n = len(i)
+            agent.optimizer.zero_grad()
+            pi = agent.policy(batch.observations[i])
+            r = (pi.log_prob(batch.actions[i]) - before[i]).exp()
+            lo, hi = 1 - settings.clip_range, 1 + settings.clip_range
+            (-torch.minimum(r * A[i], r.clip(lo, hi) * A[i]).sum() / n
+             - settings.entropy_coef * pi.entropy().sum() / n).backward()
+            v = agent.value_network(batch.observations[i])
+            (0.5 * settings.value_coef * torch.nn.functional.mse_loss(v, batch.value_targets[i])).backward()
+            torch.nn.utils.clip_grad_norm_(list(agent.parameters()), settings.max_grad_norm)
+            agent.optimizer.step()
+""",
+        """
+def ppo_update(agent, batch, settings, minibatches):
     obs, act = batch.observations, batch.actions
     old = agent.policy(obs).log_prob(act).detach().clone()
     A = batch.advantages.numpy()
@@ -187,6 +235,30 @@ WRITTEN = {
         (
             HEAD + STEP.replace("\n            ", "\n        ").rstrip(" "),
             "only_the_last_minibatch",
+        ),
+        (
+            (HEAD + STEP).replace(
+                "    with torch.no_grad():\n        old =", "    if True:\n        old ="
+            ),
+            "old_log_probs_with_graph",
+        ),
+        (
+            (HEAD + STEP)
+            .replace("    with torch.no_grad():\n        old =", "    if True:\n        old =")
+            .replace("backward()", "backward(retain_graph=True)"),
+            "old_log_probs_with_retained_graph",
+        ),
+        (
+            (HEAD + STEP).replace(
+                "(batch.advantages - batch.advantages.mean())", "batch.advantages"
+            ),
+            "mean_kept",
+        ),
+        (
+            (HEAD + STEP)
+            .replace("torch.max(-adv[i] * ratio, -adv[i] * torch.clamp(", "-(adv[i] * ratio.min(")
+            .replace("ratio, 1 - eps, 1 + eps)).mean()", "ratio.clip(1 - eps, 1 + eps))).mean()"),
+            "smaller_ratio_times_advantage",
         ),
     ],
 }

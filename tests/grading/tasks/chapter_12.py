@@ -7,7 +7,8 @@ from course_lib.updates import value_loss
 def library_moments(mean, variance, count, batch):
     """Let the library's class take in one batch."""
     statistics = RunningMeanVariance(mean.shape)
-    statistics.set_state({"count": count, "mean": mean, "squares": variance * count})
+    if count:
+        statistics.set_state({"count": count, "mean": mean, "squares": variance * count})
     statistics.update(batch)
     return statistics.mean, statistics.variance, statistics.count
 
@@ -75,7 +76,7 @@ def value_clip_loss(values, targets, old_values, value_clip_range):
     "update_moments": [
         """
 def update_moments(mean, variance, count, batch):
-    mean, squares, n = mean.copy(), variance * count, count
+    mean, squares, n = (mean, variance * count, count) if count else (0.0, 0.0, 0)
     for x in batch:
         n += 1
         step = x - mean
@@ -85,14 +86,19 @@ def update_moments(mean, variance, count, batch):
 """,
         """
 def update_moments(mean, variance, count, batch):
-    n = count + batch.shape[0]
-    first = (count * mean + batch.sum(axis=0)) / n
-    second = (count * (variance + mean**2) + (batch**2).sum(axis=0)) / n
-    return first, second - first**2, n
+    n = batch.shape[0]
+    t = count + n
+    if not count:
+        mean, variance = 0.0 * batch[0], 0.0 * batch[0]
+    m = (count * mean + batch.sum(0)) / t
+    v = (count * (variance + (mean - m) ** 2) + ((batch - m) ** 2).sum(0)) / t
+    return [m, v, t]
 """,
         """
 def update_moments(mean, variance, count, batch):
-    mean, variance, batch = (torch.tensor(x).float() for x in (mean, variance, batch))
+    mean, variance, batch = (torch.tensor(x) for x in (mean, variance, batch))
+    if not count:
+        mean, variance = batch[0], torch.zeros_like(batch[0])
     share = len(batch) / (count + len(batch))
     spread, own = torch.var_mean(batch, dim=0, correction=0)
     new = (1 - share) * mean + share * own
@@ -101,6 +107,19 @@ def update_moments(mean, variance, count, batch):
 """,
     ],
     "orthogonal_init": [
+        """
+def orthogonal_init(gaussian, gain):
+    a = torch.as_tensor(gaussian).clone()
+    u, _, vt = torch.linalg.svd(a, full_matrices=False)
+    return (u @ vt).mul_(gain).numpy()
+""",
+        """
+import scipy.linalg
+
+def orthogonal_init(gaussian, gain):
+    side = "right" if gaussian.shape[0] >= gaussian.shape[1] else "left"
+    return gain * scipy.linalg.polar(gaussian, side)[0]
+""",
         """
 def orthogonal_init(gaussian, gain):
     u, _, vt = np.linalg.svd(gaussian, full_matrices=False)
@@ -147,6 +166,22 @@ WRITTEN = {
         (
             """
 def value_clip_loss(values, targets, old_values, value_clip_range):
+    held = old_values + (values - old_values).clamp(-value_clip_range, value_clip_range)
+    return 0.5 * (torch.max(values - targets, held - targets) ** 2).mean()
+""",
+            "larger_before_the_square",
+        ),
+        (
+            """
+def value_clip_loss(values, targets, old_values, value_clip_range):
+    held = old_values + (values.detach() - old_values).clamp(-value_clip_range, value_clip_range)
+    return 0.5 * torch.max((values - targets) ** 2, (held - targets) ** 2).mean()
+""",
+            "held_value_detached",
+        ),
+        (
+            """
+def value_clip_loss(values, targets, old_values, value_clip_range):
     v_clipped = old_values + torch.clamp(values - old_values, -value_clip_range, value_clip_range)
     return torch.max((values - targets) ** 2, (v_clipped - targets) ** 2).mean()
 """,
@@ -183,6 +218,44 @@ def value_clip_loss(values, targets, old_values, value_clip_range):
             """
 def update_moments(mean, variance, count, batch):
     n = len(batch)
+    if count == 0:
+        return batch.mean(0), batch.var(0), n
+    t = count + n
+    m = (count * mean + batch.sum(0)) / t
+    sq = (count * (variance + mean**2) + (batch**2).sum(0)) / t
+    return m, sq - m**2, t
+""",
+            "mean_of_squares",
+        ),
+        (
+            """
+def update_moments(mean, variance, count, batch):
+    n = len(batch)
+    bm, bv = batch.mean(0), batch.var(0)
+    t = count + n
+    d = bm - mean
+    return mean + d * n / t, (variance * count + bv * n + d**2 * count * n / t) / t, t
+""",
+            "empty_moments_used",
+        ),
+        (
+            """
+def update_moments(mean, variance, count, batch):
+    n = len(batch)
+    bm, bv = batch.mean(0), batch.var(0)
+    if count == 0:
+        return bm, bv, n
+    d = bm - mean
+    return (mean + bm) / 2, (variance + bv) / 2 + d**2 / 4, count + n
+""",
+            "plain_average_after_the_first",
+        ),
+        (
+            """
+def update_moments(mean, variance, count, batch):
+    n = len(batch)
+    if count == 0:
+        return batch.mean(0), batch.var(0), n
     total = count + n
     new_mean = (count * mean + n * batch.mean(0)) / total
     new_var = (count * variance + n * batch.var(0)) / total
@@ -194,6 +267,8 @@ def update_moments(mean, variance, count, batch):
             """
 def update_moments(mean, variance, count, batch):
     b_mean, b_var, b_count = batch.mean(0), batch.var(0), batch.shape[0]
+    if count == 0:
+        return b_mean, b_var, b_count
     total = count + b_count
     mean = mean + (b_mean - mean) * b_count / total
     delta = b_mean - mean
@@ -207,6 +282,8 @@ def update_moments(mean, variance, count, batch):
 def update_moments(mean, variance, count, batch):
     b = torch.as_tensor(batch)
     n = len(b)
+    if count == 0:
+        return b.mean(0), b.var(0), n
     delta = b.mean(0).numpy() - mean
     total = count + n
     m2 = variance * count + b.var(0).numpy() * n + delta**2 * count * n / total
@@ -216,6 +293,33 @@ def update_moments(mean, variance, count, batch):
         ),
     ],
     "orthogonal_init": [
+        (
+            """
+def orthogonal_init(gaussian, gain):
+    axis = 0 if gaussian.shape[0] >= gaussian.shape[1] else 1
+    return gain * gaussian / np.linalg.norm(gaussian, axis=axis, keepdims=True)
+""",
+            "lengths_without_angles",
+        ),
+        (
+            """
+def orthogonal_init(gaussian, gain):
+    q, r = np.linalg.qr(gaussian)
+    if q.shape != gaussian.shape:
+        q = np.hstack([q, np.zeros((gaussian.shape[0], gaussian.shape[1] - q.shape[1]))])
+    return gain * q
+""",
+            "wide_filled_up",
+        ),
+        (
+            """
+def orthogonal_init(gaussian, gain):
+    q, _ = np.linalg.qr(gaussian.T if gaussian.shape[0] < gaussian.shape[1] else gaussian)
+    q = q.T if gaussian.shape[0] < gaussian.shape[1] else q
+    return gain * q / np.linalg.norm(q, axis=1, keepdims=True)
+""",
+            "rows_normalised_afterwards",
+        ),
         (
             """
 def orthogonal_init(gaussian, gain):

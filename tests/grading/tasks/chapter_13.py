@@ -37,6 +37,16 @@ EQUIVALENT: dict = {}
 CORRECT = {
     "interquartile_mean": [
         """
+def interquartile_mean(scores):
+    out = []
+    for column in scores.T:
+        kept = sorted(column.tolist())
+        for _ in range(len(column) // 4):
+            kept = kept[1:-1]
+        out.append(sum(kept) / len(kept))
+    return np.array(out)
+""",
+        """
 from scipy.stats import trim_mean
 
 def interquartile_mean(scores):
@@ -71,6 +81,22 @@ def interquartile_mean(scores):
     "bootstrap_interval": [
         """
 def bootstrap_interval(scores, indices, level):
+    def iqm(x):
+        cut = len(x) // 4
+        x = sorted(x)
+        return float(np.mean(x[cut : len(x) - cut]))
+
+    stats = sorted(iqm(scores[row]) for row in indices)
+
+    def quantile(q):
+        position = q * (len(stats) - 1)
+        i = min(int(position), len(stats) - 2)
+        return stats[i] + (position - i) * (stats[i + 1] - stats[i])
+
+    return quantile((1 - level) / 2), quantile(1 - (1 - level) / 2)
+""",
+        """
+def bootstrap_interval(scores, indices, level):
     means = []
     for row in indices:
         drawn = sorted(scores[row])
@@ -98,6 +124,16 @@ def bootstrap_interval(scores, indices, level):
 """,
     ],
     "failure_rate": [
+        """
+def failure_rate(returns, threshold):
+    N = len(returns)
+    p = sum(1 for r in returns if not r >= threshold) / N
+    z2 = 1.959964**2
+    # q^2 (1 + z2/N) - q (2 p + z2/N) + p^2 = 0
+    a, b, c = 1 + z2 / N, -(2 * p + z2 / N), p * p
+    root = max(b * b - 4 * a * c, 0.0) ** 0.5
+    return p, (-b - root) / (2 * a), (-b + root) / (2 * a)
+""",
         """
 from scipy.stats import binomtest
 
@@ -166,6 +202,14 @@ def interquartile_mean(scores):
 """,
             "all_scores_together",
         ),
+        (
+            """
+def interquartile_mean(scores):
+    k = len(scores) // 4
+    return np.sort(scores, axis=0)[k:-k].mean(axis=0)
+""",
+            "empty_slice",
+        ),
     ],
     "bootstrap_interval": [
         (
@@ -193,6 +237,33 @@ def bootstrap_interval(scores, indices, level):
     return np.quantile(means, 1 - level), np.quantile(means, level)
 """,
             "whole_tail_at_either_end",
+        ),
+        (
+            """
+def bootstrap_interval(scores, indices, level):
+    stats = interquartile_mean(scores[indices].T)
+    return float(np.quantile(stats, level / 2)), float(np.quantile(stats, 1 - level / 2))
+""",
+            "level_as_the_tail",
+        ),
+        (
+            """
+def bootstrap_interval(scores, indices, level):
+    stats = interquartile_mean(scores[indices].T)
+    low, high = np.percentile(stats, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+""",
+            "percentiles_of_fractions",
+        ),
+        (
+            """
+def bootstrap_interval(scores, indices, level):
+    stats = np.sort(interquartile_mean(scores[indices].T))
+    B = len(stats)
+    high = min(int(B * (1 + level) / 2), B - 1)
+    return float(stats[int(B * (1 - level) / 2)]), float(stats[high])
+""",
+            "counted_resamples",
         ),
     ],
     "failure_rate": [
@@ -229,6 +300,31 @@ def failure_rate(returns, threshold):
     return p, c - w / (1 + z**2 / n), c + w / (1 + z**2 / n)
 """,
             "centre_not_divided",
+        ),
+        (
+            """
+def failure_rate(returns, threshold):
+    n = len(returns)
+    f = int(np.sum(~(returns >= threshold)))
+    p = f / n
+    z = 1.959964
+    c = (p + z**2 / (2 * n)) / (1 + z**2 / n)
+    h = z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    return f, c - h, c + h
+""",
+            "count_first",
+        ),
+        (
+            """
+def failure_rate(returns, threshold):
+    n = len(returns)
+    p = float(np.mean(~(returns >= threshold)))
+    z = 1.959964
+    c = (p + z**2 / (2 * n)) / (1 + z**2 / n)
+    h = z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n))
+    return p, c - h, c + h
+""",
+            "n_not_squared",
         ),
     ],
 }

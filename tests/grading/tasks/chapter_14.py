@@ -70,6 +70,22 @@ CORRECT = {
     "blog_gae": [
         """
 def blog_gae(rewards, values, last_value, dones, gamma, gae_lambda):
+    T = len(rewards)
+    nv = np.append(values[1:], last_value)
+    nv[dones] = 0
+    deltas = rewards + gamma * nv - values
+    out = np.zeros(T)
+    for t in range(T):
+        w = 1.0
+        for k in range(t, T):
+            out[t] += w * deltas[k]
+            if dones[k]:
+                break
+            w *= gamma * gae_lambda
+    return out
+""",
+        """
+def blog_gae(rewards, values, last_value, dones, gamma, gae_lambda):
     advantages, carried, reached = [], 0.0, last_value
     for r, v, done in zip(rewards[::-1], values[::-1], dones[::-1], strict=True):
         if done:
@@ -127,6 +143,11 @@ def slide_critic_loss(predictions, targets):
     ],
     "blog_log_prob": [
         """
+def blog_log_prob(actions, mean, log_std):
+    normal = torch.distributions.Normal(mean, log_std.exp())
+    return torch.distributions.Independent(normal, 1).log_prob(actions)
+""",
+        """
 from torch.distributions import Independent, Normal
 
 def blog_log_prob(actions, mean, log_std):
@@ -153,6 +174,15 @@ def blog_log_prob(actions, mean, log_std):
 """,
     ],
     "slide_fisher_product": [
+        """
+def slide_fisher_product(logits_fn, theta, vector, damping):
+    point = theta.detach()
+    logits, dv = torch.func.jvp(logits_fn, (point,), (vector.detach(),))
+    p = torch.softmax(logits, dim=-1)
+    u = p * (dv - (p * dv).sum(dim=-1, keepdim=True)) / len(logits)
+    _, pull = torch.func.vjp(logits_fn, point)
+    return pull(u)[0] + damping * vector
+""",
         """
 def slide_fisher_product(logits_fn, theta, vector, damping):
     with torch.no_grad():
@@ -194,6 +224,18 @@ def slide_fisher_product(logits_fn, theta, vector, damping):
 """,
     ],
     "popular_line_search": [
+        """
+def popular_line_search(evaluate, theta, full_step, expected_improvement, max_kl,
+                        backtrack_factor, max_steps, accept_ratio):
+    step, expected = full_step.copy(), expected_improvement
+    for _ in range(max_steps):
+        improvement, kl = evaluate(theta + step)
+        if improvement / expected > accept_ratio and kl <= max_kl:
+            return theta + step
+        step = step * backtrack_factor
+        expected = expected * backtrack_factor
+    return theta
+""",
         """
 def popular_line_search(evaluate, theta, full_step, expected_improvement, max_kl,
                         backtrack_factor, max_steps, accept_ratio):
@@ -311,6 +353,19 @@ def blog_gae(rewards, values, last_value, dones, gamma, gae_lambda):
 """,
             "zero_at_inner_ends",
         ),
+        (
+            """
+def blog_gae(rewards, values, last_value, dones, gamma, gae_lambda):
+    next_values = np.append(values[1:], last_value)
+    deltas = rewards + gamma * (1 - dones) * next_values - values
+    advantages = np.empty_like(deltas)
+    advantages[-1] = deltas[-1] * (1 - dones[-1])
+    for t in range(len(deltas) - 2, -1, -1):
+        advantages[t] = deltas[t] + gamma * gae_lambda * (1 - dones[t]) * advantages[t + 1]
+    return advantages
+""",
+            "last_row_masked",
+        ),
     ],
     "slide_critic_loss": [
         (
@@ -386,6 +441,15 @@ def blog_log_prob(actions, mean, log_std):
 """,
             "log_std_detached",
         ),
+        (
+            """
+def blog_log_prob(actions, mean, log_std):
+    std = torch.exp(log_std)
+    policy = torch.distributions.MultivariateNormal(mean, torch.diag(std**0.5))
+    return policy.log_prob(actions)
+""",
+            "root_for_square",
+        ),
     ],
     "slide_fisher_product": [
         (
@@ -435,6 +499,19 @@ def slide_fisher_product(logits_fn, theta, vector, damping):
     return product + damping * vector
 """,
             "mean_over_actions",
+        ),
+        (
+            """
+def slide_fisher_product(logits_fn, theta, vector, damping):
+    with torch.no_grad():
+        old = torch.log_softmax(logits_fn(theta), dim=-1)
+    new = torch.log_softmax(logits_fn(theta), dim=-1)
+    kl = (old.exp() * (old - new)).sum(dim=-1).mean()
+    (slope,) = torch.autograd.grad(kl, theta, create_graph=True)
+    (slope @ vector).backward()
+    return theta.grad + damping * vector
+""",
+            "gradients_pile_up",
         ),
     ],
     "popular_line_search": [
@@ -494,6 +571,22 @@ def slide_fisher_product(logits_fn, theta, vector, damping):
     return candidate
 """,
             "last_trial_kept",
+        ),
+        (
+            """
+def popular_line_search(evaluate, theta, full_step, expected_improvement, max_kl,
+                        backtrack_factor, max_steps, accept_ratio):
+    fraction = 1.0
+    for _ in range(max_steps):
+        candidate = theta + fraction * full_step
+        improvement, kl = evaluate(candidate)
+        expected_improvement /= fraction
+        if improvement > accept_ratio * expected_improvement and kl <= max_kl:
+            return candidate
+        fraction *= backtrack_factor
+    return theta
+""",
+            "expectation_divided",
         ),
     ],
 }

@@ -106,6 +106,12 @@ MISTAKES = (
         {"upper": "2", "lower": "2"},
     ),
     Mistake(
+        "lower_test_at_half",
+        "Your lower test is at half the target; the upper one is right. The target is divided by "
+        "the same number by which it is multiplied above. See the probe between a half and 1 / 1.5.",
+        {"lower": "2"},
+    ),
+    Mistake(
         "no_tolerance",
         "Your beta changes after every update, even where the KL is nearly on target. Around the "
         "target there is a range in which beta stays. See the third and the fourth probe.",

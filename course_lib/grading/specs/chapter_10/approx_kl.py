@@ -15,6 +15,7 @@ CASES = {
     "four actions, k1, log-densities above 0": (4, "k1", 4.0),
     "three actions, k2, log-densities above 0": (3, "k2", 4.0),
     "seven actions, k3, log-densities above 0": (7, "k3", 4.0),
+    "four actions, k3, log-probabilities around -900": (4, "k3", -900.0),
 }
 
 
@@ -32,6 +33,8 @@ def probes(generator):
         log_ratios[1::2] *= -1
         log_ratios[0] += 0.6  # the log-ratios do not cancel
         last = () if estimator is None else (estimator,)
+        if shift < -100:  # eighths are exact in float32 even there
+            old, log_ratios = np.round(8 * old) / 8, np.round(8 * log_ratios) / 8
         calls.append(Probe(title, (old + log_ratios, old, *last)))
     return calls
 
@@ -40,7 +43,7 @@ def oracle(log_probs, old_log_probs, estimator="k3"):
     """Return the mean of the definition over the actions, from the probabilities themselves."""
     terms = []
     for new, old in zip(log_probs, old_log_probs, strict=True):
-        ratio = math.exp(new) / math.exp(old)
+        ratio = math.exp(new - old)
         if estimator == "k1":
             terms.append(math.log(1 / ratio))
         elif estimator == "k2":
@@ -53,6 +56,7 @@ def oracle(log_probs, old_log_probs, estimator="k3"):
 def variant(
     log_probs, old_log_probs, estimator=None, *, default="k3", average="mean", direction="old, new",
     k1="minus log", k2="half", k3="right", weigh="nothing",
+    ratio="of logarithms",
 ):  # fmt: skip
     """Return the estimate from the log-ratios, with options that commit mistakes."""
     estimator = estimator or default
@@ -64,10 +68,16 @@ def variant(
     if estimator == "k1":
         terms = {"minus log": -x, "log": x, "size": x.abs()}[k1]
     elif estimator == "k2":
-        terms = {"half": 0.5 * x**2, "whole": x**2, "size": 0.5 * x.abs()}[k2]
-    else:
         terms = {
-            "right": x.exp() - 1 - x,
+            "half": 0.5 * x**2,
+            "whole": x**2,
+            "size": 0.5 * x.abs(),
+            "square of the mean": 0.5 * x.mean().reshape(1) ** 2,
+        }[k2]
+    else:
+        r = log_probs.exp() / old_log_probs.exp() if ratio == "of probabilities" else x.exp()
+        terms = {
+            "right": r - 1 - x,
             "without 1": x.exp() - x,
             "negative": x - (x.exp() - 1),
             "inverted": (-x).exp() - 1 + x,
@@ -114,6 +124,19 @@ MISTAKES = (
         {"k2": "size"},
     ),
     Mistake(
+        "k2_square_of_the_mean",
+        "Your k2 squares the mean of the log-ratios. Log-ratios of opposite sign then cancel, and "
+        "two different policies can look equal. Each log-ratio is squared by itself.",
+        {"k2": "square of the mean"},
+    ),
+    Mistake(
+        "probabilities_underflow",
+        "You turn both log-probabilities into probabilities and divide then. Around -900 both are "
+        "0 for a computer, and 0 / 0 is no number. What must be done to the logarithms, before any "
+        "exponential is taken?",
+        {"ratio": "of probabilities"},
+    ),
+    Mistake(
         "k3_without_1",
         "Your k3 is too large by 1. For two equal policies every estimate is 0; yours is 1.",
         {"k3": "without 1"},
@@ -142,6 +165,13 @@ MISTAKES = (
         "were drawn from it, so likely actions occur more often already. A plain mean over the "
         "samples is the expectation.",
         {"weigh": "old probability"},
+    ),
+    Mistake(
+        "expectation_by_weights",
+        "You add up probability times term. That is an expectation over a list of all actions, "
+        "each of them once. Here the actions are samples: likely ones occur more often already, "
+        "and a plain mean over them is the expectation.",
+        {"weigh": "old probability", "average": "sum"},
     ),
     Mistake(
         "weighed_by_the_new_policy",

@@ -23,6 +23,8 @@ def probes(generator):
         limit = round(float(generator.choice([0.01, 0.015, 0.02, 0.03])), 3)
         kls = np.round(limit * np.array(multiples) * generator.uniform(0.97, 1.03), 5)
         calls.append(Probe(title, (kls, None if "None" in title else limit)))
+    kls = np.array([0.0, *np.sort(generator.integers(5, 40, 3)) / 1000])
+    calls.append(Probe("max_kl is 0, and the KL after the first epoch is 0 too", (kls, 0.0)))
     kls = np.array([0.125, 0.25, 0.375, 0.5])
     where = int(generator.integers(0, 3))
     calls.append(Probe("one epoch is exactly at the limit", (kls, float(kls[where]))))
@@ -39,13 +41,15 @@ def oracle(kls, max_kl):
 
 def variant(
     kls, max_kl, *, count="with the last", test="above", watch="each", none="never", stop="first",
-    factor=1.0,
+    factor=1.0, zero="limit",
 ):  # fmt: skip
     """Return the number of epochs by a loop, with options that commit mistakes."""
     if max_kl is None:
         if none == "never":
             return len(kls)
         max_kl = 0.0
+    if max_kl == 0 and zero == "no limit":
+        return len(kls)
     watched = {
         "each": kls,
         "the one before": np.concatenate([[0.0], kls[:-1]]),
@@ -56,10 +60,12 @@ def variant(
     limit = factor * max_kl
     stops = {"above": watched > limit, "at or above": watched >= limit, "below": watched < limit}
     found = np.flatnonzero(stops[test])
+    if stop.startswith("count"):
+        return len(kls) - len(found) + (1 if "one more" in stop else 0)
+    if stop == "argmax" and not len(found):
+        return 1
     if stop == "never" or not len(found):
         return len(kls)
-    if stop == "count":
-        return len(kls) - len(found)
     epoch = int(found[-1] if stop == "last" else found[0])
     return epoch + (1 if count == "with the last" else 0)
 
@@ -93,7 +99,8 @@ MISTAKES = (
         "stale",
         "You stop one epoch too late: you test the KL that was measured before the epoch's steps, "
         "not after them. In the first epoch that KL is always 0.",
-        {"watch": "the one before"},
+        # With one epoch less counted it would be right again: no pair with that.
+        {"watch": "the one before", "count": "with the last"},
     ),
     Mistake(
         "limit_included",
@@ -136,6 +143,25 @@ MISTAKES = (
         "Where max_kl is None you stop at once, as if the limit were 0. None means that there is "
         "no limit.",
         {"none": "zero"},
+    ),
+    Mistake(
+        "zero_is_no_limit",
+        "A limit of 0 is a limit; only None means that there is none. In a condition, 0 and None "
+        "count as false alike. See the probe where max_kl is 0.",
+        {"zero": "no limit"},
+    ),
+    Mistake(
+        "argmax_of_nothing",
+        "Where no epoch exceeds the limit you stop after the first one. `argmax` returns 0 both "
+        "where the first entry is true and where none is. See the second probe.",
+        {"stop": "argmax"},
+    ),
+    Mistake(
+        "counts_all_within_and_one",
+        "You count the epochs whose KL lies within the limit, wherever they are, and add one. "
+        "Where the KL falls below the limit again you count too many, and where it never exceeds "
+        "the limit you count an epoch that does not exist.",
+        {"stop": "count and one more"},
     ),
 )
 

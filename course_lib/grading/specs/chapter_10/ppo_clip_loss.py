@@ -59,6 +59,11 @@ def probes(generator):
         # The first weighs most: neither the mean of the advantages nor that of the terms is 0.
         advantages[0] += 4.0 * signs[0]
         calls.append(Probe(title, (old + log_ratios, old, advantages, clip_range)))
+    # Eighths are exact in float32 even at -900.
+    old = -900 - generator.integers(2, 24, 4) / 8
+    log_ratios = np.array([3, -1, -5, 1]) / 8 + generator.integers(0, 3, 4) * [1, 0, 1, 0] / 8
+    advantages = np.array([1, -1, -1, 1]) * generator.permutation(np.arange(5, 40))[:4] / 10
+    calls.append(Probe("log-probabilities around -900", (old + log_ratios, old, advantages, 0.2)))
     return calls
 
 
@@ -67,7 +72,7 @@ def oracle(log_probs, old_log_probs, advantages, clip_range):
     size = len(log_probs)
     loss, slope = 0.0, np.zeros(size)
     for i in range(size):
-        ratio, advantage = np.exp(log_probs[i]) / np.exp(old_log_probs[i]), advantages[i]
+        ratio, advantage = np.exp(log_probs[i] - old_log_probs[i]), advantages[i]
         if advantage > 0 and ratio > 1 + clip_range:
             loss -= (1 + clip_range) * advantage / size
         elif advantage < 0 and ratio < 1 - clip_range:
@@ -80,7 +85,7 @@ def oracle(log_probs, old_log_probs, advantages, clip_range):
 
 def variant(
     log_probs, old_log_probs, advantages, clip_range, *, sign=-1.0, average="mean", choose="smaller",
-    compare="new over old", clip="both sides", weigh="data", cut=False,
+    compare="new over old", clip="both sides", weigh="data", cut="nothing",
 ):  # fmt: skip
     """Return the loss by autograd, with options that commit mistakes."""
     import torch
@@ -92,12 +97,14 @@ def variant(
         "old over new": (-log_ratio).exp(),
         "difference": log_ratio,
         "quotient of logs": log_probs / old_log_probs,
+        "probabilities": log_probs.exp() / old_log_probs.exp(),
     }[compare]
-    if cut:
+    if cut == "ratio":
         ratio = ratio.detach()
     factors = advantages if weigh == "graph" else advantages.detach()
-    if weigh == "normalised":
-        factors = (factors - factors.mean()) / (factors.std() + 1e-8)
+    if weigh.startswith("normalised"):
+        ddof = 0 if "number of steps" in weigh else 1
+        factors = (factors - factors.mean()) / (factors.std(correction=ddof) + 1e-8)
     low, high = 1 - clip_range, 1 + clip_range
     clipped = {
         "both sides": ratio.clamp(low, high) * factors,
@@ -109,6 +116,10 @@ def variant(
         "reciprocal": ratio.clamp(1 / high, high) * factors,
     }[clip]
     free = ratio * factors
+    if cut == "clipped term":
+        clipped = clipped.detach()
+    if cut == "unclipped term":
+        free = free.detach()
     if average == "before choosing":
         free, clipped = free.mean(), clipped.mean()
     terms = {
@@ -117,6 +128,7 @@ def variant(
         "clipped": clipped,
         "free": free,
         "both": free + clipped,
+        "smaller ratio": torch.minimum(ratio, ratio.clamp(low, high)) * factors,
     }[choose]
     return sign * (terms.sum() if average == "sum" else terms.mean())
 
@@ -246,10 +258,45 @@ MISTAKES = (
         {"weigh": "normalised"},
     ),
     Mistake(
+        "normalised_inside_by_the_number_of_steps",
+        "You normalise the advantages inside the loss, with a deviation that divides by the number "
+        "of steps. That is a step of its own, done once per rollout. The contract takes the "
+        "advantages as they are.",
+        {"weigh": "normalised, by the number of steps"},
+    ),
+    Mistake(
         "ratio_detached",
         "The loss is the right number, but it has no gradient: the ratio is cut off from the "
         "policy. Only the old log-probabilities are constants.",
-        {"cut": True},
+        {"cut": "ratio"},
+    ),
+    Mistake(
+        "smaller_ratio_times_advantage",
+        "You take the smaller of the two ratios and multiply by A afterwards. For a negative A the "
+        "smaller ratio gives the larger product. The comparison is one of products. See the third "
+        "probe.",
+        {"choose": "smaller ratio"},
+    ),
+    Mistake(
+        "clipped_term_detached",
+        "The loss is right, but inside the range your gradient is half of what it should be. There "
+        "both terms are equal and share the gradient, and your clipped term is cut off from the "
+        "policy. Which of your lines leaves the graph?",
+        {"cut": "clipped term"},
+    ),
+    Mistake(
+        "unclipped_term_detached",
+        "The loss is right, but your unclipped term is cut off from the policy. Inside the range "
+        "the gradient is half of what it should be, and steps beyond the range on their bad side "
+        "have none. Which of your lines leaves the graph?",
+        {"cut": "unclipped term"},
+    ),
+    Mistake(
+        "probabilities_underflow",
+        "You turn both log-probabilities into probabilities and divide then. Around -900 both are "
+        "0 for a computer, and 0 / 0 is no number. What must be done to the logarithms, before any "
+        "exponential is taken?",
+        {"compare": "probabilities"},
     ),
 )
 

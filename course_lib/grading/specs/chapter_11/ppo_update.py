@@ -20,7 +20,11 @@ EDGE = 1e-3  # no ratio comes nearer to an edge of the clip range, where the gra
 
 
 def harness(function, agent, batch, settings, minibatches):
-    """Build two linear networks and their optimiser, call the function, return the weights."""
+    """Build two linear networks and their optimiser, call the function, return the weights.
+
+    Where backward meets a graph for the second time, the weights are NaN: that error has few
+    causes, and the judge knows them.
+    """
     import types
 
     import torch
@@ -64,7 +68,7 @@ def harness(function, agent, batch, settings, minibatches):
     def parameters():
         return [policy.weights, value_network.weights]
 
-    function(
+    arguments = (
         types.SimpleNamespace(
             policy=policy,
             value_network=value_network,
@@ -75,6 +79,12 @@ def harness(function, agent, batch, settings, minibatches):
         types.SimpleNamespace(**settings),
         [[tensor(index) for index in epoch] for epoch in minibatches],
     )
+    try:
+        function(*arguments)
+    except RuntimeError as error:
+        if "backward through the graph a second time" not in str(error):
+            raise
+        return tuple(np.full(weights.shape, np.nan) for weights in parameters())
     return tuple(weights.detach().numpy().copy() for weights in parameters())
 
 
@@ -182,7 +192,7 @@ def softmax(logits):
 def variant(
     agent, batch, settings, minibatches, *, zero="each", old="once", advantages="rollout",
     objective="clipped", policy_sign=-1.0, average="mean", entropy="bonus", critic="half",
-    clip="together", step="minibatch",
+    clip="together", step="minibatch", retain=False,
 ):  # fmt: skip
     """Update with torch's help, with options that commit mistakes."""
     import torch
@@ -190,15 +200,24 @@ def variant(
     def log_probs(index):
         return agent.policy(batch.observations[index]).log_prob(batch.actions[index])
 
-    def normalised(x, ddof=0, epsilon=1e-8):
-        return (x - x.mean()) / (x.std(correction=ddof) + epsilon)
+    def normalised(x, ddof=0, epsilon=1e-8, under_the_root=0.0, centred=True):
+        deviation = (x.var(correction=ddof) + under_the_root).sqrt()
+        return (x - x.mean() if centred else x) / (deviation + epsilon)
 
     everything = torch.arange(len(batch.advantages))
-    remembered = log_probs(everything).detach()
+    remembered = log_probs(everything)
+    if old != "graph":
+        remembered = remembered.detach()
+    all_values = agent.value_network(batch.observations)
     epochs = {
         "whole rollout": [[everything] for _ in minibatches],
         "first epoch": minibatches[:1],
         "last minibatch": [epoch[-1:] for epoch in minibatches],
+        "slices": [everything.split([len(i) for i in epoch]) for epoch in minibatches],
+        "slices by own length": [
+            [torch.arange(k * len(i), (k + 1) * len(i)) for k, i in enumerate(epoch)]
+            for epoch in minibatches
+        ],
     }.get(step, minibatches)
     for epoch in epochs:
         if old == "each epoch":
@@ -212,6 +231,10 @@ def variant(
                 "minibatch": lambda i=index: normalised(batch.advantages[i]),
                 "raw": lambda i=index: batch.advantages[i],
                 "sample": lambda i=index: normalised(batch.advantages, ddof=1)[i],
+                "epsilon under the root": lambda i=index: normalised(
+                    batch.advantages, epsilon=0.0, under_the_root=1e-8
+                )[i],
+                "mean kept": lambda i=index: normalised(batch.advantages, centred=False)[i],
                 "no epsilon": lambda i=index: normalised(batch.advantages, epsilon=0.0)[i],
             }[advantages]()
             low, high = 1 - settings.clip_range, 1 + settings.clip_range
@@ -220,23 +243,40 @@ def variant(
                 "clipped": torch.minimum(free, clipped),
                 "free": free,
                 "clipped only": clipped,
+                "smaller ratio": torch.minimum(ratio, ratio.clamp(low, high)) * weights,
             }[objective]
             values = agent.value_network(batch.observations[index])
+            if critic == "computed once":
+                values = all_values[index]
             errors = (values - batch.value_targets[index]) ** 2
+            bound = settings.clip_range
+            if critic == "clamped":
+                errors = (values.clamp(-bound, bound) - batch.value_targets[index]) ** 2
+            if critic == "held":
+                started = all_values.detach()[index]
+                held = started + (values - started).clamp(-bound, bound)
+                errors = torch.maximum(errors, (held - batch.value_targets[index]) ** 2)
+            if critic in ("huber", "half huber"):
+                errors = (2 if critic == "huber" else 1) * torch.nn.functional.smooth_l1_loss(
+                    values, batch.value_targets[index], reduction="none"
+                )
             add = (lambda x: x.sum()) if average == "sum" else (lambda x: x.mean())
             value_factor = {
-                "half": 0.5 * settings.value_coef,
                 "whole": settings.value_coef,
                 "coefficient ignored": 0.5,
                 "missing": 0.0,
-            }[critic]
-            entropy_factor = {"bonus": -1.0, "cost": 1.0, "missing": 0.0}[entropy]
+            }.get(critic, 0.5 * settings.value_coef)
+            entropy_factor = {"cost": 1.0, "missing": 0.0}.get(entropy, -1.0)
             loss = policy_sign * add(gain) + value_factor * add(errors)
-            loss = loss + entropy_factor * settings.entropy_coef * add(new.entropy())
+            entropies = new.entropy()
+            if entropy == "whole rollout":
+                entropies = agent.policy(batch.observations).entropy()
+            bonus = entropies.sum() if entropy == "sum" else add(entropies)
+            loss = loss + entropy_factor * settings.entropy_coef * bonus
             starts = zero == "each" and (step != "epoch" or number == 0)
             if starts:
                 agent.optimizer.zero_grad()
-            loss.backward()
+            loss.backward(retain_graph=retain)
             if step == "epoch" and number < len(epoch) - 1:
                 continue
             clip_gradients(agent.parameters(), settings.max_grad_norm, clip)
@@ -379,8 +419,8 @@ MISTAKES = (
     ),
     Mistake(
         "clipped_apart",
-        "You clip the gradients of the two networks apart. The norm is that of all parameters "
-        "together, so that both are scaled by one factor.",
+        "You clip each parameter, or each network, by itself. The norm is that of all parameters "
+        "together, so that all are scaled by one factor and the direction stays.",
         function=functools.partial(variant, clip="apart"),
     ),
     Mistake(
@@ -413,6 +453,101 @@ MISTAKES = (
         "You stop after the first epoch. Probes with one epoch are right. Does a `return` or a "
         "`break` stand too far to the right, or is there one loop too few?",
         function=functools.partial(variant, step="first epoch"),
+    ),
+    Mistake(
+        "old_log_probs_with_graph",
+        "Your old log-probabilities still carry their graph, so the gradients of numerator and "
+        "denominator cancel in the first step, and the second one fails: torch has freed that "
+        "graph. Do not retain it. The old policy is data. What leaves the graph?",
+        function=functools.partial(variant, old="graph"),
+    ),
+    Mistake(
+        "old_log_probs_with_retained_graph",
+        "Your old log-probabilities still carry their graph, so the gradients of numerator and "
+        "denominator cancel in the first step. Retaining the graph, as torch's message advises, "
+        "only hides the cause. The old policy is data. What leaves the graph?",
+        function=functools.partial(variant, old="graph", retain=True),
+    ),
+    Mistake(
+        "computed_once_with_graph",
+        "Probes with a single step are right; in the others a backward call meets a graph that "
+        "torch has freed after the one before. Something that the loss needs, such as the values, "
+        "is computed once before the loops. The networks change with every step.",
+        function=functools.partial(variant, critic="computed once"),
+    ),
+    Mistake(
+        "mean_kept",
+        "You divide the advantages by their standard deviation but do not subtract their mean. "
+        "Normalised advantages have mean 0: about half of the actions become less likely.",
+        function=functools.partial(variant, advantages="mean kept"),
+    ),
+    Mistake(
+        "epsilon_under_the_root",
+        "Your 1e-8 is added to the variance, under the root. There it counts as a deviation of "
+        "1e-4. The contract adds it to the standard deviation itself. See the probe whose "
+        "advantages are about 1e-8.",
+        function=functools.partial(variant, advantages="epsilon under the root"),
+    ),
+    Mistake(
+        "smaller_ratio_times_advantage",
+        "You take the smaller of the two ratios and multiply by A afterwards. For a negative A the "
+        "smaller ratio gives the larger product. The comparison is one of products. With one step "
+        "nothing shows.",
+        function=functools.partial(variant, objective="smaller ratio"),
+    ),
+    Mistake(
+        "entropy_summed",
+        "Your entropy bonus is too strong by the number of samples: it is a sum over the "
+        "minibatch, where the other two losses are means. The value network's weights are right "
+        "wherever no gradient is clipped.",
+        function=functools.partial(variant, entropy="sum"),
+    ),
+    Mistake(
+        "entropy_of_the_whole_rollout",
+        "Your entropy is the mean over the whole rollout in every step. All means of the loss are "
+        "over the minibatch. Probes with one minibatch per epoch are right.",
+        function=functools.partial(variant, entropy="whole rollout"),
+    ),
+    Mistake(
+        "consecutive_slices",
+        "Your minibatches have the right sizes but hold neighbouring samples, in the order of the "
+        "rollout. The index tensors say which samples belong to a step; their content is shuffled. "
+        "Probes with one minibatch per epoch are right.",
+        function=functools.partial(variant, step="slices"),
+    ),
+    Mistake(
+        "absolute_errors_beyond_1",
+        "Large errors of your value network count with their size, not with their square: that is "
+        "a Huber loss. The contract has half the mean squared error, and PPO clips the norm of the "
+        "gradient in its place.",
+        function=functools.partial(variant, critic="huber"),
+    ),
+    Mistake(
+        "half_of_absolute_errors_beyond_1",
+        "Your value loss is half a Huber loss, which holds a half of its own already. Small errors "
+        "count a quarter of their square, large ones with their size. The contract has half the "
+        "mean squared error.",
+        function=functools.partial(variant, critic="half huber"),
+    ),
+    Mistake(
+        "values_held",
+        "You hold the values near what they were before the update, as PPO's code does with an "
+        "option. The contract here has the plain squared error. Values that moved less than the "
+        "clip range hide it, as in the first probe.",
+        function=functools.partial(variant, critic="held"),
+    ),
+    Mistake(
+        "values_clamped",
+        "You clip the values themselves. The clip range is one for the ratio of probabilities. "
+        "Values are on a scale of their own: most of yours have no gradient.",
+        function=functools.partial(variant, critic="clamped"),
+    ),
+    Mistake(
+        "slices_by_own_length",
+        "Your minibatches have the right sizes but hold neighbouring samples, counted off by the "
+        "length of each. The index tensors say which samples belong to a step; their content is "
+        "shuffled. Probes with one minibatch per epoch are right.",
+        function=functools.partial(variant, step="slices by own length"),
     ),
 )
 

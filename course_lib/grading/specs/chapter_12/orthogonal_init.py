@@ -38,7 +38,7 @@ def probes(generator):
         gaussian = np.zeros(shape)
         while np.linalg.svd(gaussian)[1].min() < 0.3:
             gaussian = np.round(generator.standard_normal(shape), 2)
-        calls.append(Probe(title, (gaussian, gain)))
+        calls.append(Probe(title, (gaussian, float(gain))))
     return calls
 
 
@@ -66,6 +66,7 @@ def variant(
 ):
     """Return the nearest matrix with orthonormal columns or rows, with options for mistakes."""
     matrix = gaussian if source == "gaussian" else np.eye(*gaussian.shape)
+    long_axis = int(np.argmax(matrix.shape))
     left, sizes, right = np.linalg.svd(matrix, full_matrices=False)
     with np.errstate(all="ignore"):
         weight = {
@@ -75,6 +76,7 @@ def variant(
             "nothing": matrix,
             "columns": matrix / np.linalg.norm(matrix, axis=0),
             "rows": matrix / np.linalg.norm(matrix, axis=1, keepdims=True),
+            "long vectors": matrix / np.linalg.norm(matrix, axis=long_axis, keepdims=True),
             "fan in": matrix / np.sqrt(matrix.shape[1]),
         }[made]
     weight = weight * gain**power
@@ -106,6 +108,25 @@ def gram_schmidt_without_lengths(gaussian, gain):
     q, r = np.linalg.qr(tall)
     weight = gain * q * np.diag(r)
     return weight if gaussian.shape[0] >= gaussian.shape[1] else weight.T
+
+
+def wide_filled_up(gaussian, gain):
+    """Take Q of a wide matrix too, and fill it up with zeros."""
+    q = np.linalg.qr(gaussian)[0]
+    return gain * np.pad(q, ((0, 0), (0, gaussian.shape[1] - q.shape[1])))
+
+
+def wide_not_turned_back(gaussian, gain):
+    """Take Q of the transpose of a wide matrix, and leave it tall."""
+    return gain * np.linalg.qr(gaussian if len(gaussian) >= gaussian.shape[1] else gaussian.T)[0]
+
+
+def rows_normalised_afterwards(gaussian, gain):
+    """Give the rows of a tall orthonormal Q length 1 as well."""
+    tall = gaussian.shape[0] >= gaussian.shape[1]
+    q = np.linalg.qr(gaussian if tall else gaussian.T)[0]
+    weight = q if tall else q.T
+    return gain * weight / np.linalg.norm(weight, axis=1, keepdims=True)
 
 
 MISTAKES = (
@@ -200,6 +221,38 @@ MISTAKES = (
         "Your columns, or rows, are at right angles, but their lengths are what the projections "
         "left of them. Off the diagonal the Gram matrix is right, on it the numbers differ.",
         function=gram_schmidt_without_lengths,
+    ),
+    Mistake(
+        "lengths_without_angles",
+        "Your columns, in a wide matrix your rows, have the right length but are not at right "
+        "angles. Dividing a vector by its norm never turns it. Look off the diagonal of the "
+        "smaller Gram matrix.",
+        {"made": "long vectors"},
+    ),
+    Mistake(
+        "wide_filled_up",
+        "Your wide matrices hold columns of zeros. QR gives orthonormal columns, and a wide matrix "
+        "cannot have as many as it is wide. Its rows are to be orthonormal: what do they become "
+        "when you transpose?",
+        function=wide_filled_up,
+    ),
+    Mistake(
+        "not_transposed_back",
+        "Your wide matrices come back tall. You transpose on the way in, as one should, and forget "
+        "it on the way out.",
+        function=wide_not_turned_back,
+    ),
+    Mistake(
+        "root_of_the_gain",
+        "Your columns or rows have the root of the gain as their length. It is the Gram matrix "
+        "that holds the square of the gain; the matrix itself is scaled by the gain as it is.",
+        {"power": 0.5},
+    ),
+    Mistake(
+        "rows_normalised_afterwards",
+        "Your wide matrices are right. In a tall one you divide every row by its norm at the end, "
+        "and that spoils the right angles of the columns. Only the short side can be orthonormal.",
+        function=rows_normalised_afterwards,
     ),
 )
 

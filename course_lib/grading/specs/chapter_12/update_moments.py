@@ -28,7 +28,30 @@ def probes(generator):
         )
         spread = generator.permutation(np.arange(-25, 35))[: size * width].reshape(size, width) / 10
         calls.append(Probe(title, (mean, variance, count, np.round(mean + shift + spread, 2))))
-    return calls
+    return [*calls, nothing_yet(generator), far_from_0(generator)]
+
+
+def nothing_yet(generator):
+    """Return a first batch, with NaN where its moments will stand."""
+    nothing = np.full(2, np.nan)
+    batch = generator.permutation(np.arange(-25, 35))[:6].reshape(3, 2) / 10
+    return Probe("nothing seen yet, NaN in mean and variance", (nothing, nothing.copy(), 0, batch))
+
+
+def far_from_0(generator):
+    """Return data around 2^40, whose squares leave no digit for a variance.
+
+    All sums and means here are exact in binary, so a mean of squares minus a squared mean is 0,
+    however it is written.
+    """
+    centre = 2.0**40 * generator.choice([-1.0, 1.0], 2)
+    mean = centre + 4 * generator.integers(-50, 50, 2)
+    variance = 1000.0 * generator.integers(20, 90, 2)
+    spread = 4.0 * generator.permutation(np.arange(-100, 200))[:8].reshape(4, 2)
+    batch = mean + 4 * generator.integers(40, 90, 2) + spread
+    return Probe(
+        "four samples seen, a batch of four, numbers near 2^40", (mean, variance, 4, batch)
+    )
 
 
 def oracle(mean, variance, count, batch):
@@ -47,10 +70,15 @@ def oracle(mean, variance, count, batch):
 
 def variant(
     mean, variance, count, batch, *, weights="counts", between="kept", about="batch mean", ddof="none",
-    counted="all", seen="as given", over="samples", output="variance",
+    counted="all", seen="as given", over="samples", output="variance", empty="ignored",
+    formula="spread",
 ):  # fmt: skip
     """Return the moments by Chan's formula, with options that commit mistakes."""
     n = len(batch)
+    if count == 0 and empty == "own branch":
+        return batch.mean(axis=0), batch.var(axis=0), n
+    if count == 0 and empty == "ignored" and (weights, seen) == ("counts", "as given"):
+        mean, variance = np.nan_to_num(mean), np.nan_to_num(variance)
     old = {"as given": count, "at least one": max(count, 1), "counted first": count + n}[seen]
     total = old + n
     own_mean = batch.mean(axis=0) if over == "samples" else batch.mean()
@@ -71,8 +99,12 @@ def variant(
         new_variance = (1 - part) * variance + part * own_variance + between_them
         if ddof == "all":
             new_variance = new_variance * total / np.float64(total - 1)
+    if formula == "mean of squares":
+        squares = (batch**2).mean(axis=0 if over == "samples" else None)
+        new_variance = (1 - part) * (variance + mean**2) + part * squares - new_mean**2
     if output == "deviation":
-        new_variance = np.sqrt(new_variance)
+        with np.errstate(invalid="ignore"):
+            new_variance = np.sqrt(new_variance)
     if output == "squares":
         new_variance = new_variance * total
     return new_mean, new_variance, {"all": count + n, "one": count + 1, "none": count}[counted]
@@ -189,6 +221,25 @@ MISTAKES = (
         "You return the sum of the squared distances. The variance is that sum divided by the "
         "number of samples.",
         {"output": "squares"},
+    ),
+    Mistake(
+        "plain_average_after_the_first",
+        "Your first batch is right. After that you give the old moments and the batch equal "
+        "weight, whatever their sizes. Each group counts as often as it has samples.",
+        {"weights": "halves", "empty": "own branch"},
+    ),
+    Mistake(
+        "empty_moments_used",
+        "Where nothing was seen yet, your answer is NaN if that stands in mean and variance. A "
+        "count of 0 does not help: 0 times NaN is NaN. What is not known must not enter at all.",
+        {"empty": "used"},
+    ),
+    Mistake(
+        "mean_of_squares",
+        "Your variance is a mean of squares minus a squared mean. Far from 0 both are huge and "
+        "nearly equal, and their difference has no digit left: see the last probe. Square "
+        "distances from a mean, not the numbers themselves.",
+        {"formula": "mean of squares"},
     ),
 )
 

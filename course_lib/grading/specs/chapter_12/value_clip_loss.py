@@ -60,12 +60,13 @@ def oracle(values, targets, old_values, value_clip_range):
 
 def variant(
     values, targets, old_values, value_clip_range, *, choose="larger", around="old", average="mean",
-    half=0.5, power="square", cut=False, sign=1.0, edge="both",
+    half=0.5, power="square", cut="nothing", sign=1.0,
+    edge="both",
 ):  # fmt: skip
     """Return the loss by autograd, with options that commit mistakes."""
     import torch
 
-    if cut:
+    if cut == "everything":
         values = values.detach()
     bound = value_clip_range
     centre = 0.0 if around == "0" else old_values
@@ -79,6 +80,11 @@ def variant(
     free, clipped = values - targets, held - targets
     if around == "error":
         clipped = free.clamp(low, high)
+    if cut == "held":
+        clipped = clipped.detach()
+    if cut == "free":
+        free = free.detach()
+    larger_error = torch.maximum(free, clipped)
     free, clipped = (e.abs() if power == "size" else e**2 for e in (free, clipped))
     if average == "before choosing":
         free, clipped = free.mean(), clipped.mean()
@@ -87,6 +93,7 @@ def variant(
         "smaller": torch.minimum(free, clipped),
         "clipped": clipped,
         "free": free,
+        "larger error": larger_error**2,
     }[choose]
     return sign * half * (terms.sum() if average == "sum" else terms.mean())
 
@@ -182,7 +189,27 @@ MISTAKES = (
         "detached",
         "The loss is the right number, but it has no gradient: the values are cut off from the "
         "network. Only the targets and the old values are constants.",
-        {"cut": True},
+        {"cut": "everything"},
+    ),
+    Mistake(
+        "larger_before_the_square",
+        "You take the larger of the two errors with their signs, and square it then. Of two "
+        "negative errors that is the one nearer to 0. Compare the squares.",
+        {"choose": "larger error"},
+    ),
+    Mistake(
+        "held_value_detached",
+        "The loss is right, but inside the range your gradient is half of what it should be. There "
+        "both squares are equal and share the gradient, and the held value is cut off from the "
+        "network. Only the old values are constants.",
+        {"cut": "held"},
+    ),
+    Mistake(
+        "free_value_detached",
+        "The loss is right, but the plain squared error is cut off from the network. Inside the "
+        "range the gradient is half of what it should be, and where a value moved away from its "
+        "target there is none. Which of your lines leaves the graph?",
+        {"cut": "free"},
     ),
 )
 

@@ -80,8 +80,19 @@ def variant(
         return middle(rows)
 
     means, centre = summary(values), summary(scores[None])[0]
-    tail = {"two": (1 - level) / 2, "one": 1 - level, "quarter": (1 - level) / 4}[tails]
-    low, high = np.quantile(means, [tail, 1 - tail], method=method)
+    tail = {
+        "two": (1 - level) / 2,
+        "one": 1 - level,
+        "quarter": (1 - level) / 4,
+        "level": level / 2,
+    }[tails]
+    unit = 0.01 if method == "hundredths" else 1.0
+    shares = [unit * tail, unit * (1 - tail)]
+    if method == "counted":
+        places = [int(len(means) * (1 - level) / 2), int(len(means) * (1 + level) / 2)]
+        low, high = np.sort(means)[np.minimum(places, len(means) - 1)]
+    else:
+        low, high = np.quantile(means, shares, method="lower" if method == "lower" else "linear")
     if interval == "basic":
         low, high = 2 * centre - high, 2 * centre - low
     if interval == "deviation":
@@ -202,6 +213,26 @@ MISTAKES = (
         "Your limits are resampled values themselves. Where a quantile falls between two of them, "
         "it is interpolated in proportion, which is the default of the usual libraries.",
         {"method": "lower"},
+    ),
+    Mistake(
+        "level_as_the_tail",
+        "You leave level / 2 outside at either end. The level is what lies inside; what remains to "
+        "1 is left outside. At level 0.5 the two are equal, so the first probe is right. The others "
+        "are much too narrow.",
+        {"tails": "level"},
+    ),
+    Mistake(
+        "percentiles_of_fractions",
+        "Both your limits lie at the very bottom of the resamples. A function for percentiles "
+        "counts from 0 to 100, one for quantiles from 0 to 1.",
+        {"method": "hundredths"},
+    ),
+    Mistake(
+        "counted_resamples",
+        "You sort the resampled values and pick two of them by a rounded index. Where a quantile "
+        "falls between two values it is interpolated in proportion, and the first of B values has "
+        "share 0, the last one share 1: there are B - 1 gaps.",
+        {"method": "counted"},
     ),
 )
 

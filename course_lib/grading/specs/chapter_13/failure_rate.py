@@ -72,6 +72,7 @@ def variant(
         "wilson": p * (1 - p) / n + z**2 / (4 * n**2),
         "wald": p * (1 - p) / n,
         "sample": p * (1 - p) / (n - 1) + z**2 / (4 * n**2),
+        "n not squared": p * (1 - p) / n + z**2 / (4 * n),
         "not halved": p * (1 - p) / n + z**2 / n**2,
         "of one run": p * (1 - p) + z**2 / (4 * n**2),
         "agresti": middle / shrink * (1 - middle / shrink) / (n + z**2) * shrink**2,
@@ -81,8 +82,9 @@ def variant(
     half = half / (shrink if divide in ("both", "half") and centre == "wilson" else 1)
     scale = {"share": 1.0, "percent": 100.0, "runs": float(n)}[unit]
     low, high = scale * (middle - half), scale * (middle + half)
-    p = scale * p
+    p = float(count) if output == "count first" else scale * p
     return {
+        "count first": (p, low, high),
         "limits": (p, low, high),
         "width": (p, half, half),
         "centre first": (scale * middle, low, high),
@@ -269,6 +271,19 @@ MISTAKES = (
         "Your interval is Wilson's with a correction for continuity, which makes it wider. Some "
         "libraries correct by default. Asked for is the plain score interval.",
         function=corrected,
+    ),
+    Mistake(
+        "count_first",
+        "Your limits are right, but the first number is how many runs failed. Asked for is their "
+        "share, which lies between the limits.",
+        {"output": "count first"},
+    ),
+    Mistake(
+        "n_not_squared",
+        "Your interval is too wide: under the root, the term with z squared is divided by 4 n where "
+        "it should shrink with the square of n. With many runs it must vanish beside the other "
+        "term.",
+        {"spread": "n not squared"},
     ),
 )
 

@@ -109,6 +109,13 @@ def winsorised(scores):
     return np.clip(scores, ordered[cut], ordered[len(scores) - 1 - cut]).mean(axis=0)
 
 
+def empty_slice(scores):
+    """Cut with a negative end, which leaves nothing where nothing is to be cut."""
+    cut = len(scores) // 4
+    kept = np.sort(scores, axis=0)[cut:-cut]
+    return kept.mean(axis=0) if len(kept) else np.full(scores.shape[1], np.nan)
+
+
 MISTAKES = (
     Mistake(
         "plain_mean",
@@ -236,6 +243,12 @@ MISTAKES = (
         "Your answer is one number: runs and evaluations are thrown into one list. A learning "
         "curve needs one number per evaluation, taken over the runs.",
         {"axis": None},
+    ),
+    Mistake(
+        "empty_slice",
+        "With three runs nothing is cut, and your slice is empty: its end is minus zero, which is "
+        "0, the beginning. The mean of nothing is NaN. Count the upper end from the front.",
+        function=empty_slice,
     ),
 )
 

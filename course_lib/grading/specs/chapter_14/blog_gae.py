@@ -76,6 +76,8 @@ def variant(
         reached[-1] = 0.0
     known = {"going on": goes_on, "always": np.ones(steps), "never": np.zeros(steps)}[bootstrap]
     deltas = rewards + gamma * known * reached - values
+    if last_row == "masked":
+        deltas[-1] *= goes_on[-1]
     inner = dones & (np.arange(steps) < steps - 1)
     if end.startswith("reward"):
         deltas = np.where(dones if end == "reward" else inner, rewards, deltas)
@@ -219,6 +221,12 @@ MISTAKES = (
         "The last row lacks `last_value`, the value of the state that the rollout reached. The "
         "rollout stops there, its episode does not, unless `dones` says so.",
         {"last_row": "no value"},
+    ),
+    Mistake(
+        "last_row_masked",
+        "The ends inside the rollout are right. Where the last row ends an episode you write down "
+        "0 there. What would come from the next row must go; the residual of the step itself stays.",
+        {"last_row": "masked"},
     ),
 )
 

@@ -110,6 +110,12 @@ MISTAKES = (
         {"power": 2.0},
     ),
     Mistake(
+        "root_for_square",
+        "You take the root of sigma, so your variance is further from the right one than the "
+        "printed one was. A covariance matrix holds the square of the deviation.",
+        {"power": 0.25},
+    ),
+    Mistake(
         "deviation_as_precision",
         "You hand sigma over as a precision, which is one over a variance. Where log sigma is "
         "positive, your policy is narrow. Which of the three ways to describe a Gaussian's width "

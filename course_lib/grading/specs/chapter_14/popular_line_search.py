@@ -154,6 +154,7 @@ def variant(
             "one more": powers[j] + 1,
             "one less": powers[j] - 1,
             "squared": 2 * powers[j],
+            "divided": -powers[j],
         }[shrink]
         expected = backtrack_factor**exponent * expected_improvement
         candidate = theta + fractions[j] * full_step
@@ -316,6 +317,13 @@ MISTAKES = (
         "Where no trial passes, you return the full step, which failed the tests as well. The "
         "policy must stay where it was.",
         {"failure": "full step"},
+    ),
+    Mistake(
+        "expectation_divided",
+        "You divide the expectation by the fraction, so it grows as the steps get shorter. Good "
+        "short steps are rejected then. The linear model expects of half a step half of the "
+        "improvement.",
+        {"shrink": "divided"},
     ),
 )
 

@@ -31,13 +31,34 @@ def printed(logits_fn, theta, vector, damping):
 
 
 def harness(function, features, theta, vector, damping):
-    """Build the policy, whose logits are curved in theta, and return the product."""
-    features = tensor(features)
+    """Build the policy, whose logits are curved in theta, and call twice with the same theta.
+
+    Returned are the product, and what the second call changes about it. That is NaN where backward
+    meets the graph of the first call: that error has one cause, and the judge knows it.
+    """
+    features, theta = tensor(features), tensor(theta, True)
 
     def logits_fn(theta):
         return 2 * (features @ theta.reshape(features.shape[1], -1)).tanh()
 
-    return function(logits_fn, tensor(theta, True), tensor(vector), damping)
+    def product():
+        answer = function(logits_fn, theta, tensor(vector), damping)
+        # A copy: what is returned may be the tensor in which gradients pile up.
+        return answer.detach().numpy().copy() if hasattr(answer, "detach") else answer
+
+    first = product()
+    if first is None:
+        return None
+    try:
+        second = product()
+    except RuntimeError as error:
+        if "backward through the graph a second time" not in str(error):
+            raise
+        second = np.full(np.shape(first), np.nan)
+    try:
+        return first, np.subtract(second, first)
+    except (TypeError, ValueError):
+        return first, first
 
 
 def probes(generator):
@@ -66,7 +87,7 @@ def oracle(features, theta, vector, damping):
             by_logits = np.eye(actions)[a] - p
             score = np.outer(x, by_logits * 2 * (1 - bent**2)).ravel()
             fisher += p[a] * np.outer(score, score) / states
-    return fisher @ vector
+    return fisher @ vector, np.zeros(len(vector))
 
 
 def variant(
@@ -132,6 +153,24 @@ def entropy_curvature(logits_fn, theta, vector, damping):
         return (log_p.exp() * log_p).sum(dim=-1).mean()
 
     return torch.autograd.functional.hessian(entropy, theta) @ vector + damping * vector
+
+
+def added_to_grad(logits_fn, theta, vector, damping):
+    """Let the product pile up where backward leaves it."""
+    product = variant(logits_fn, theta, vector, 0.0)
+    theta.grad = product if theta.grad is None else theta.grad + product
+    return theta.grad + damping * vector
+
+
+def graph_in_grad(logits_fn, theta, vector, damping):
+    """Leave a gradient with its graph where the next backward finds it."""
+    import torch
+
+    new = torch.log_softmax(logits_fn(theta), dim=-1)
+    old = new.detach()
+    (old.exp() * (old - new)).sum(dim=-1).mean().backward(create_graph=True)
+    (theta.grad @ vector).backward()
+    return theta.grad + damping * vector
 
 
 MISTAKES = (
@@ -223,6 +262,20 @@ MISTAKES = (
         "both sides of the KL normalised?",
         {"centre": "nothing"},
     ),
+    Mistake(
+        "gradients_pile_up",
+        "Your second call with the same parameters returns another vector: `.backward()` adds to "
+        "`.grad`, and conjugate gradients would call you many times. `torch.autograd.grad` returns "
+        "the derivative and stores nothing.",
+        function=added_to_grad,
+    ),
+    Mistake(
+        "graph_piles_up",
+        "Your first call is right, a second one with the same parameters fails: backward with "
+        "`create_graph` leaves a gradient and its graph in `.grad`, and the next call adds to it. "
+        "`torch.autograd.grad` returns the derivative and stores nothing.",
+        function=graph_in_grad,
+    ),
 )
 
 SPEC = Spec(
@@ -234,6 +287,7 @@ SPEC = Spec(
     variant=variant,
     mistakes=MISTAKES,
     harness=harness,
+    parts=("product", "change from a first call to a second"),
     rows="entry",
     printed=printed,
 )
