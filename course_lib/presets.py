@@ -31,14 +31,13 @@ PRESETS: dict[tuple[str, str], Settings] = {
         gae_lambda=0.95,
         initial_log_std=0.5,
         learning_rate=3e-3,
-        epochs=10,
+        epochs=12,
         minibatch_size=2048,
         entropy_coef=-0.005,
         max_grad_norm=5.0,
         anneal_learning_rate=False,
     ),
-    # Observations normalised and rewards times 0.1. Seed 0 reached an evaluation mean of 200 after
-    # 246,000 steps with PPO and 147,000 with TRPO.
+    # Observations normalised and rewards times 0.1.
     ("ppo", "LunarLanderContinuous-v3"): PPOSettings(
         n_envs=16,
         horizon=512,
@@ -79,16 +78,18 @@ PRESETS: dict[tuple[str, str], Settings] = {
         minibatch_size=2048,
         reward_factor=0.1,
     ),
+    # The critic decides here: half the rollout and a quarter of the minibatch of PPO's settings,
+    # so four times as many of its steps per sample. Chosen on seeds 10 to 14.
     ("trpo", "LunarLanderContinuous-v3"): TRPOSettings(
         n_envs=16,
-        horizon=512,
-        gamma=0.999,
+        horizon=256,
+        gamma=0.995,
         gae_lambda=0.98,
         learning_rate=1e-3,
         max_kl=0.02,
         damping=0.01,
         critic_epochs=10,
-        minibatch_size=1024,
+        minibatch_size=256,
         normalize_observations=True,
         reward_factor=0.1,
     ),
