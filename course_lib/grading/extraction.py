@@ -44,6 +44,8 @@ class Extract:
         Statements in the notebook's order, the function's own among them.
     definition : ast.stmt
         The statement that binds the function.
+    binds : frozenset of str
+        Names that the code binds.
     notes : tuple of str
         What the student should know about the choice.
     left_out : frozenset of str
@@ -55,6 +57,7 @@ class Extract:
 
     fragments: list[list]
     definition: ast.stmt
+    binds: frozenset[str]
     notes: tuple[str, ...]
     left_out: frozenset[str]
     broken: dict[str, str]
@@ -100,7 +103,8 @@ def extract(cells: list[CodeCell], function: str) -> Extract:
         for name in unknown
         if cell.error and defines(cell.source, name)
     }
-    return Extract(fragments, found[-1].node, tuple(notes), frozenset(left_out), behind)
+    binds = frozenset(name for s in chosen for name in s.binds)
+    return Extract(fragments, found[-1].node, binds, tuple(notes), frozenset(left_out), behind)
 
 
 def complaint(cell: CodeCell) -> str:
