@@ -32,7 +32,8 @@ def most_telling(
         return found, number
     headline, hint = about_all(spec, probes, expected, answers)
     if found:
-        hint += "\n" + found[0].replace("Its", f"Later, on probe {number + 1}, its")
+        later = found[0].replace("Its", f"Later, on probe {number + 1}, its")
+        hint = f"{hint}\n{later}".strip()
     return (headline, hint), 0
 
 

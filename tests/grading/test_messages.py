@@ -59,6 +59,12 @@ def test_nan_is_named_after_a_smaller_probe_with_wrong_numbers():
     assert verdict.evidence.startswith("Probe 1 of 3")
 
 
+def test_without_another_hint_the_nan_stands_alone():
+    spec = task(ONE, TWO, parts=("policy", "minorants"), oracle=pair_of)
+    verdict = judged(spec, lambda x: (x + (np.inf if len(x) == 3 else 1.0), x))
+    assert verdict.hint == "Later, on probe 2, its answer holds 3 entries that are NaN or infinite."
+
+
 def test_nan_is_named_first_where_the_smaller_probes_are_right():
     verdict = judged(task(ONE, TWO, THREE), lambda x: spoilt(x, TWO, [THREE]))
     assert verdict.headline == "Its answer holds 1 entry that is NaN or infinite."
