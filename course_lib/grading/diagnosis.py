@@ -19,6 +19,8 @@ PLAIN_WORDS = {
     "RecursionError": "It calls itself without end. Which case should stop it?",
     "PermissionError": "A graded function only computes: it opens, starts and sends nothing.",
 }
+PAIR = "Your numbers are those of two mistakes together; your code may come to them in another way."
+APART = 100  # tolerances by which a second mistake must change the answers of the first
 
 
 def diagnose(spec: Spec, outcomes: Sequence[Outcome], seed: int = PUBLIC_SEED) -> Verdict:
@@ -60,7 +62,7 @@ def diagnose(spec: Spec, outcomes: Sequence[Outcome], seed: int = PUBLIC_SEED) -
     if recognised:
         table = evidence(spec, probes, expected, actual)
         names = tuple(mistake.name for mistake in recognised)
-        headline = "" if len(names) == 1 else "Two of them at once."
+        headline = "" if len(names) == 1 else PAIR
         hint = "\n".join(mistake.hint for mistake in recognised)
         return Verdict(
             spec.name, State.KNOWN_MISTAKE, headline, hint, table, remarks, mistakes=names
@@ -86,16 +88,30 @@ def recognise(
 ) -> tuple[Mistake, ...]:
     """Return the one mistake, or the two, whose answers are these; nothing if there are none.
 
-    One cause is a better description than two, so pairs come last.
+    One cause is a better description than two, so pairs come last. A pair is only a reading of the
+    numbers: it is named if no other pair fits, and if each of the two changes what the other does.
     """
-    candidates = [(mistake,) for mistake in spec.mistakes] + spec.pairs()
-    for mistakes in candidates:
+
+    def fits(mistakes: Sequence[Mistake]) -> bool:
         # Lazily: most candidates disagree on the first probe already.
-        if all(
+        return all(
             close(spec.fingerprint(mistakes, seed, number, probe), answer, spec.tolerance)
             for number, (probe, answer) in enumerate(zip(probes, actual, strict=True))
-        ):
-            return tuple(mistakes)
+        )
+
+    def apart(one: Sequence[Mistake], other: Sequence[Mistake]) -> bool:
+        return not all(
+            close(*(spec.fingerprint(m, seed, n, probe) for m in (one, other)), limit)
+            for n, probe in enumerate(probes)
+        )
+
+    limit = APART * spec.tolerance
+    for mistake in spec.mistakes:
+        if fits((mistake,)):
+            return (mistake,)
+    pairs = [pair for pair in spec.pairs() if fits(pair)]
+    if len(pairs) == 1 and all(apart((mistake,), pairs[0]) for mistake in pairs[0]):
+        return pairs[0]
     return ()
 
 

@@ -1,6 +1,5 @@
 """The numbers of a probe that fails, as a small table."""
 
-import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -25,7 +24,7 @@ def evidence(
             names = spec.parts or tuple(f"part {n}" for n in range(1, len(right) + 1))
             parts = zip(names, right, given, strict=True)
             name, right, given = next(p for p in parts if not close(p[1], p[2], spec.tolerance))
-            lines.append(f"The {name} differs.")
+            lines.append(f"What differs: the {name}.")
         if same_shape(right, given):
             lines += table(spec, probe, np.asarray(right), np.asarray(given))
         return "\n".join(lines)
@@ -61,25 +60,43 @@ def table(spec: Spec, probe: Probe, right: np.ndarray, given: np.ndarray) -> lis
     short = short_arrays(arguments) if right.ndim == 0 else []
     lines = [", ".join(where + scalars + short) + ":"] if where or scalars or short else []
     texts = [[name, *map(show, np.atleast_1d(values))] for name, values in columns.items()]
-    widths = [max(map(len, text)) for text in texts]
     bad = np.atleast_1d(wrong(spec, right, error)[column])
+    texts += differences(texts, np.atleast_1d(error[column]), bad)
+    widths = [max(map(len, text)) for text in texts]
     marks = ["", *np.where(bad, " <-", "")]
+    rows = []
     for row, mark in zip(zip(*texts, strict=True), marks, strict=True):
         cells = [text.rjust(width) for text, width in zip(row, widths, strict=True)]
-        lines.append("  " + "  ".join(cells) + mark)
-    if len(lines) > MAX_ROWS + 2:
-        lines = [*lines[: MAX_ROWS + 2], "  ..."]
-    return lines
+        rows.append(("  " + "  ".join(cells)).rstrip() + mark)
+    return lines + rows[:1] + window(rows[1:], int(np.argmax(bad)))
+
+
+def window(rows: list[str], shown: int) -> list[str]:
+    """Return `MAX_ROWS` rows at most, row `shown` among them."""
+    begin = 0 if shown < MAX_ROWS else shown - 2
+    before, after = begin > 0, len(rows) > begin + MAX_ROWS
+    return ["  ..."] * before + rows[begin : begin + MAX_ROWS] + ["  ..."] * after
 
 
 def short_arrays(arguments: list[tuple]) -> list[str]:
     """Return the arrays that are short enough to be read in a line."""
     arrays = [(name, a) for name, a in arguments if isinstance(a, np.ndarray)]
-    return [
-        f"{name} = {json.dumps(np.round(a.astype(float), 4).tolist())}"
-        for name, a in arrays
-        if a.size <= SHORT
-    ]
+    return [f"{name} = {listed(a.astype(float).tolist())}" for name, a in arrays if a.size <= SHORT]
+
+
+def listed(numbers) -> str:
+    """Return nested lists of numbers as text."""
+    if isinstance(numbers, list):
+        return f"[{', '.join(map(listed, numbers))}]"
+    return show(numbers)
+
+
+def differences(texts: list[list[str]], error: np.ndarray, bad: np.ndarray) -> list[list[str]]:
+    """Return a column of differences where two numbers that differ are printed alike, or none."""
+    expected, yours = texts[-2][1:], texts[-1][1:]
+    if not any(b and e == y for b, e, y in zip(bad, expected, yours, strict=True)):
+        return []
+    return [["off by", *(f"{e:.2g}" if b else "" for b, e in zip(bad, error, strict=True))]]
 
 
 def wrong(spec: Spec, right: np.ndarray, error: np.ndarray) -> np.ndarray:
@@ -89,7 +106,9 @@ def wrong(spec: Spec, right: np.ndarray, error: np.ndarray) -> np.ndarray:
 
 
 def show(value) -> str:
-    """Return a number with four decimals at most, a flag as 0 or 1."""
+    """Return a number with four decimals and six digits at most, a flag as 0 or 1."""
     if isinstance(value, bool | np.bool_ | int | np.integer):
         return str(int(value))
-    return f"{value:.4f}".rstrip("0").rstrip(".") if np.isfinite(value) else str(value)
+    if 1e-3 <= abs(value) < 100:
+        return f"{value:.4f}".rstrip("0").rstrip(".")
+    return f"{value or 0.0:.{4 if abs(value) < 1 else 6}g}"  # a negative zero is a zero

@@ -40,10 +40,12 @@ class Extract:
 
     Parameters
     ----------
-    fragments : list of [cell, line, source]
-        Statements in the notebook's order, the function's own among them.
+    fragments : list of [place, line, source]
+        A cell's number, or the name of a script, and text that stands there: statements in the notebook's order, the function's own among them.
     definition : ast.stmt
         The statement that binds the function.
+    binds : frozenset of str
+        Names that the code binds.
     notes : tuple of str
         What the student should know about the choice.
     left_out : frozenset of str
@@ -55,6 +57,7 @@ class Extract:
 
     fragments: list[list]
     definition: ast.stmt
+    binds: frozenset[str]
     notes: tuple[str, ...]
     left_out: frozenset[str]
     broken: dict[str, str]
@@ -92,7 +95,9 @@ def extract(cells: list[CodeCell], function: str) -> Extract:
         notes.append(f"`{function}` is defined {len(definitions)} times; the last one counts.")
     chosen, left_out = closure(statements, found[-1])
     ordered = sorted(chosen, key=lambda s: (not isinstance(s.node, IMPORTS), s.position))
-    fragments = [[s.cell, s.line, s.source] for s in ordered]
+    by_number = {cell.number: cell for cell in cells}
+    homes = [by_number[s.cell] for s in ordered]
+    fragments = [[h.place, h.above + s.line, s.source] for h, s in zip(homes, ordered, strict=True)]
     unknown = {name for s in chosen for name in s.uses if not binding_of(name, s, statements)}
     behind = {
         name: complaint(cell)
@@ -100,12 +105,14 @@ def extract(cells: list[CodeCell], function: str) -> Extract:
         for name in unknown
         if cell.error and defines(cell.source, name)
     }
-    return Extract(fragments, found[-1].node, tuple(notes), frozenset(left_out), behind)
+    binds = frozenset(name for s in chosen for name in s.binds)
+    return Extract(fragments, found[-1].node, binds, tuple(notes), frozenset(left_out), behind)
 
 
 def complaint(cell: CodeCell) -> str:
     """Say that a cell is not valid Python, and why."""
-    return f"Code cell {cell.number} is not valid Python: {cell.error}."
+    place = f"`{cell.file}`" if cell.file else f"Code cell {cell.number}"
+    return f"{place} is not valid Python: {cell.error}."
 
 
 def closure(statements: list[Statement], root: Statement) -> tuple[set[Statement], set[str]]:

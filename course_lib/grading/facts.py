@@ -16,14 +16,25 @@ def most_telling(
 ) -> tuple[Fact, int]:
     """Return the fact about answers that match no known mistake, and the first probe it is about.
 
-    Where the fact is about all probes, that is probe 0.
+    Where the fact is about all probes, that is probe 0. NaN and infinity are named after a smaller
+    probe with wrong numbers: those can be followed by hand, and the repair may remove both.
     """
-    for fact in (wrong_type, wrong_shape, not_finite):
-        for number, (right, answer) in enumerate(zip(expected, answers, strict=True)):
+    pairs = list(zip(expected, answers, strict=True))
+    for fact in (wrong_type, wrong_shape):
+        for number, (right, answer) in enumerate(pairs):
             found = fact(spec, right, answer)
             if found:
                 return found, number
-    return about_all(spec, probes, expected, answers), 0
+    number, found = next(
+        ((n, f) for n, pair in enumerate(pairs) if (f := not_finite(spec, *pair))), (0, None)
+    )
+    if found and all(close(r, comparable(a, r), spec.tolerance) for r, a in pairs[:number]):
+        return found, number
+    headline, hint = about_all(spec, probes, expected, answers)
+    if found:
+        later = found[0].replace("Its", f"Later, on probe {number + 1}, its")
+        hint = f"{hint}\n{later}".strip()
+    return (headline, hint), 0
 
 
 def about_all(
@@ -77,7 +88,10 @@ def wrong_type(spec: Spec, right, answer: Answer) -> Fact | None:
                 )
                 return f"The {name} does not exist.", hint[0].upper() + hint[1:]
             if part.numbers is None:
-                return f"The {name} is no array of numbers.", f"It is of type {part.kind}."
+                return (
+                    f"For the {name} it returns no array of numbers.",
+                    f"It is of type {part.kind}.",
+                )
         return None
     if answer.numbers is not None:
         return None
@@ -90,17 +104,17 @@ def wrong_type(spec: Spec, right, answer: Answer) -> Fact | None:
 def wrong_shape(spec: Spec, right, answer: Answer) -> Fact | None:
     """The answer's shape differs."""
     actual = comparable(answer, right)
-    subjects = ("Its answer",)
+    subjects = ("Its answer has shape",)
     if isinstance(right, tuple):
         pairs = zip(right, actual, strict=True)
         shapes = [(np.shape(one), np.shape(other)) for one, other in pairs]
-        subjects = [f"The {name}" for name in spec.parts] or subjects * len(shapes)
+        subjects = [f"The shape of the {name} is" for name in spec.parts] or subjects * len(shapes)
     else:
         shapes = [(np.shape(right), actual.shape)]
     for subject, (wanted, given) in zip(subjects, shapes, strict=True):
         if wanted == given:
             continue
-        headline = f"{subject} has shape {given}; it should be {wanted}."
+        headline = f"{subject} {given}; it should be {wanted}."
         if wanted == ():
             return headline, "One number is asked for: a sum or a mean over all entries is missing."
         if given == wanted[::-1] and len(wanted) == 2:
@@ -124,7 +138,8 @@ def not_finite(spec: Spec, right, answer: Answer) -> Fact | None:
         same = (other == one) | (np.isnan(other) & np.isnan(one))
         bad = int((~np.isfinite(other) & ~same).sum())
         if bad:
-            headline = f"Its answer holds {bad} entries that are NaN or infinite."
+            entries = "1 entry that is" if bad == 1 else f"{bad} entries that are"
+            headline = f"Its answer holds {entries} NaN or infinite."
             return headline, "Look for a division by zero, or the logarithm of 0."
     return None
 

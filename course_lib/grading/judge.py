@@ -1,11 +1,13 @@
 """Judge the functions of a notebook: extract, run in the sandbox, diagnose."""
 
 import ast
+import dataclasses
 import inspect
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
+from . import specs as book
 from .diagnosis import diagnose, interrupted
 from .extraction import Extract, NotFoundError, extract
 from .notebook import CodeCell, UnreadableNotebookError, read_code_cells
@@ -18,6 +20,10 @@ from .spec import PUBLIC_SEED, Spec
 from .states import State, Verdict
 
 PACKAGE = __name__.split(".")[0]
+FAULTY = (
+    State.KNOWN_MISTAKE, State.WRONG, State.RAISED, State.TIMEOUT, State.MEMORY, State.OUTPUT,
+    State.CRASHED
+)  # fmt: skip
 
 
 def judge_notebook(
@@ -28,13 +34,28 @@ def judge_notebook(
         cells = read_code_cells(path)
     except UnreadableNotebookError as error:
         return [Verdict(spec.name, State.UNREADABLE, error.sentence()) for spec in specs]
-    return [judge_function(cells, spec, sandbox, seed) for spec in specs]
+    return judge_cells(cells, specs, sandbox, seed)
+
+
+def judge_cells(
+    cells: list[CodeCell], specs: list[Spec], sandbox: Sandbox, seed: int = PUBLIC_SEED
+) -> list[Verdict]:
+    """Return one verdict per task on the code cells of a notebook."""
+    known: dict[str, Verdict] = {}
+    return [judge_function(cells, spec, sandbox, seed, known) for spec in specs]
 
 
 def judge_function(
-    cells: list[CodeCell], spec: Spec, sandbox: Sandbox, seed: int = PUBLIC_SEED
+    cells: list[CodeCell],
+    spec: Spec,
+    sandbox: Sandbox,
+    seed: int = PUBLIC_SEED,
+    known: dict[str, Verdict] | None = None,
 ) -> Verdict:
     """Return the verdict on one function of a notebook.
+
+    A function that is wrong and calls another graded one that is wrong says so before anything
+    else: its numbers may be the other's fault.
 
     Parameters
     ----------
@@ -46,7 +67,27 @@ def judge_function(
         Where the code runs; not touched if there is nothing to run.
     seed : int
         Draws the probes.
+    known : dict, optional
+        Verdicts on functions of the same notebook, by task; new ones are added.
     """
+    known = {} if known is None else known
+    verdict = known[spec.name] = judge_alone(cells, spec, sandbox, seed)
+    if verdict.state not in FAULTY:
+        return verdict
+    used = extract(cells, spec.name).binds - {spec.name}
+    for other in book.of_exercise(spec.exercise):
+        if other.name not in used:
+            continue
+        if other.name not in known:
+            known[other.name] = judge_alone(cells, other, sandbox, seed)
+        if known[other.name].state in FAULTY:
+            first = f"It calls `{other.name}`, which is not right yet: repair `{other.name}` first."
+            return dataclasses.replace(verdict, headline=f"{first} {verdict.headline}".rstrip())
+    return verdict
+
+
+def judge_alone(cells: list[CodeCell], spec: Spec, sandbox: Sandbox, seed: int) -> Verdict:
+    """Return the verdict on one function, whatever those that it calls are like."""
     try:
         found = extract(cells, spec.name)
     except NotFoundError as error:
@@ -129,16 +170,7 @@ def with_notes(verdict: Verdict, notes: tuple[str, ...], result: dict | None) ->
     if result and verdict.state is not State.RIGHT:
         lines = str(result.get("printed", "")).strip().splitlines()
         printed = "\n".join(line[:120] for line in lines[:8])
-    return Verdict(
-        verdict.task,
-        verdict.state,
-        verdict.headline,
-        verdict.hint,
-        verdict.evidence,
-        verdict.notes + notes,
-        printed,
-        verdict.mistakes,
-    )
+    return dataclasses.replace(verdict, notes=verdict.notes + notes, printed=printed)
 
 
 def is_stub(node: ast.stmt) -> bool:

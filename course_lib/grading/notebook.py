@@ -37,12 +37,23 @@ class CodeCell:
         Its top-level statements; empty if it is not valid Python.
     error : str
         The syntax error, empty if there is none.
+    file : str
+        Name of the script that the cell stands in, empty for a notebook.
+    above : int
+        Lines of the script above the cell.
     """
 
     number: int
     source: str
     statements: tuple[ast.stmt, ...]
     error: str = ""
+    file: str = ""
+    above: int = 0
+
+    @property
+    def place(self) -> int | str:
+        """What messages call the cell by: its number, or the name of its script."""
+        return self.file or self.number
 
 
 def read_code_cells(path: str | Path) -> list[CodeCell]:
@@ -55,8 +66,8 @@ def read_code_cells(path: str | Path) -> list[CodeCell]:
     """
     path = Path(path)
     if path.suffix == ".py":
-        pieces = SCRIPT_CELL.split(read_text(path).replace("\r\n", "\n"))
-        return [parse_cell(number, source) for number, source in enumerate(pieces, start=1)]
+        name = path.name.encode(errors="replace").decode()
+        return script_cells(read_text(path).replace("\r\n", "\n"), name)
     document = parse_json(read_text(path))
     if not isinstance(document, dict):
         raise UnreadableNotebookError("the file is JSON, but not a notebook")
@@ -72,6 +83,15 @@ def read_code_cells(path: str | Path) -> list[CodeCell]:
         if isinstance(cell, dict) and cell.get("cell_type") == "code"
     ]
     return [parse_cell(number, source) for number, source in enumerate(sources, start=1)]
+
+
+def script_cells(text: str, file: str) -> list[CodeCell]:
+    """Return the cells of a script, which know where they stand in it."""
+    cells, above = [], 0
+    for number, source in enumerate(SCRIPT_CELL.split(text), start=1):
+        cells.append(parse_cell(number, source, file, above))
+        above += source.count("\n") + 1
+    return cells
 
 
 def read_text(path: Path) -> str:
@@ -118,17 +138,18 @@ def as_text(source) -> str:
     return source if isinstance(source, str) else ""
 
 
-def parse_cell(number: int, source: str) -> CodeCell:
+def parse_cell(number: int, source: str, file: str = "", above: int = 0) -> CodeCell:
     """Return a parsed cell; magics are dropped only where Python does not understand the text."""
     error = ""
     for text in (source, without_magics(source)):
         try:
-            return CodeCell(number, text, tuple(ast.parse(text).body))
+            return CodeCell(number, text, tuple(ast.parse(text).body), "", file, above)
         except SyntaxError as problem:
-            error = f"line {problem.lineno}: {problem.msg}{quoted(text, problem.lineno)}"
+            line = above + (problem.lineno or 1)
+            error = f"line {line}: {problem.msg}{quoted(text, problem.lineno)}"
         except (ValueError, RecursionError, MemoryError) as problem:
             error = str(problem) or type(problem).__name__
-    return CodeCell(number, source, (), error)
+    return CodeCell(number, source, (), error, file, above)
 
 
 def quoted(text: str, number: int | None) -> str:

@@ -38,7 +38,7 @@ class ExerciseNotebook(pytest.File):
 
     def collect(self):
         """Yield one test per task; a file that cannot be read still yields all of them."""
-        self.problem, self.cells = "", []
+        self.problem, self.cells, self.known = "", [], {}
         try:
             self.cells = read_code_cells(self.path)
         except UnreadableNotebookError as error:
@@ -78,7 +78,8 @@ class GradedFunction(pytest.Item):
             answers = Path(self.path).resolve().parent.parent / "solutions"
             stash[SANDBOX] = Sandbox(hidden=(answers,))
             self.session.config.add_cleanup(stash[SANDBOX].close)
-        return judge_function(self.parent.cells, self.spec, stash[SANDBOX])
+        cells, known = self.parent.cells, self.parent.known
+        return judge_function(cells, self.spec, stash[SANDBOX], known=known)
 
     def repr_failure(self, excinfo, style=None):
         """Show the verdict instead of a traceback through the judge."""

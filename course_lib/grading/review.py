@@ -5,6 +5,8 @@ This reads the submission's text; nothing here proves anything. A container prov
 
 import ast
 
+from .sandbox.run import spot
+
 MODULES = frozenset([
     "builtins", "ctypes", "gc", "importlib", "inspect", "io", "marshal", "multiprocessing", "os",
     "pathlib", "pickle", "requests", "runpy", "shutil", "socket", "subprocess", "threading",
@@ -43,7 +45,7 @@ def suspicions(fragments: list[list], package: str, helpers: tuple[str, ...]) ->
             reason = look(node, package, helpers, imported)
             if reason:
                 where = line + getattr(node, "lineno", 1) - 1
-                found.append(f"code cell {cell}, line {where}: {reason}")
+                found.append(f"{spot(cell, where)}: {reason}")
     return found
 
 

@@ -29,6 +29,10 @@ HARD = (  # where students err more
     "backtracking_line_search",
     "ppo_clip_loss",
 )
+CANCEL = {  # two mistakes that undo each other: the pair is right
+    "finite_action_surrogate": {("mean_over_actions", "ratio_to_uniform")},
+    "early_stopping": {("last_epoch_not_counted", "stale")},
+}
 MISTAKES = [(spec, mistake) for spec in specs.TASKS for mistake in spec.mistakes]
 
 
@@ -74,20 +78,35 @@ def test_every_mistake_gets_its_own_hint(spec, mistake):
 def test_fingerprints_are_far_apart(spec):
     for seed in SEEDS:
         prints = {
-            mistake.name: answers(spec, spec.mistaken(mistake), seed) for mistake in spec.mistakes
+            mistake.name: [
+                spec.fingerprint((mistake,), seed, number, probe)
+                for number, probe in enumerate(spec.draw(seed))
+            ]
+            for mistake in spec.mistakes
         }
         prints["right"] = right_answers(spec, seed)
         for one, other in combinations(prints, 2):
-            gaps = [distance(a, b) for a, b in zip(prints[one], prints[other], strict=True)]
-            assert max(gaps) >= 100 * spec.tolerance, f"{one} looks like {other}"
+            gaps = (distance(a, b) for a, b in zip(prints[one], prints[other], strict=True))
+            assert any(gap >= 100 * spec.tolerance for gap in gaps), f"{one} looks like {other}"
 
 
 @pytest.mark.parametrize("spec", specs.TASKS, ids=lambda spec: spec.name)
-def test_two_mistakes_at_once_are_never_right(spec):
-    pairs = spec.pairs()
-    for pair in pairs[:: max(1, len(pairs) // 25)]:
-        verdict = judged(spec, spec.mistaken(*pair))
-        assert verdict.state in (State.KNOWN_MISTAKE, State.WRONG)
+def test_two_mistakes_at_once_are_right_only_where_they_cancel(spec):
+    right = right_answers(spec, PUBLIC_SEED)
+    probes = spec.draw()
+    cancelled = set()
+    for pair in spec.pairs():
+        fits = (
+            distance(r, spec.fingerprint(pair, PUBLIC_SEED, n, probe)) <= spec.tolerance
+            for n, (r, probe) in enumerate(zip(right, probes, strict=True))
+        )
+        if all(fits):  # most pairs are wrong on the first probe already
+            cancelled.add(tuple(mistake.name for mistake in pair))
+    assert cancelled <= CANCEL.get(spec.name, set())
+    for pair in spec.pairs()[:: max(1, len(spec.pairs()) // 4)]:
+        if tuple(mistake.name for mistake in pair) not in cancelled:
+            verdict = judged(spec, spec.mistaken(*pair))
+            assert verdict.state in (State.KNOWN_MISTAKE, State.WRONG)
 
 
 def test_two_mistakes_at_once_are_both_named():

@@ -157,6 +157,18 @@ def test_tasks_that_call_a_broken_one_are_blocked(copy):
     assert "open   n_step_advantages (blocked), gae (blocked)" in output
 
 
+def test_tasks_that_call_a_wrong_one_say_so_first(copy):
+    shutil.copy(ROOT / "solutions" / NAME, copy / NAME)
+    edit(copy / NAME, "return rewards + gamma * (1.0 - terminated)", "return rewards + gamma")
+    first = "It calls `td_residuals`, which is not right yet: repair `td_residuals` first."
+    for options in ([], ["-k", "gae"]):  # also where the other task is not selected
+        status, output = run_pytest(copy, *options)
+        assert status == 1
+        assert re.search(rf"^gae: .*\. {re.escape(first)}", output, re.MULTILINE)
+        assert "td_residuals: known mistake. It calls" not in output
+        assert "normalize" not in re.findall(r"^(\w+): .* It calls", output, re.MULTILINE)
+
+
 def test_the_worked_example_is_the_one_that_the_judge_knows():
     names = {}
     (source,) = [

@@ -248,6 +248,36 @@ def test_an_error_names_the_cell_and_the_line(write_notebook, sandbox):
     assert "In code cell 2, line 5: return y / z0" in verdict.evidence
 
 
+SCRIPT = """\
+# %% [markdown]
+# A page.
+
+# %%
+import numpy as np
+
+# %%
+def normalize(x, epsilon=1e-8):
+    y = x
+    return y / z0
+"""
+
+
+def test_in_a_script_an_error_names_its_file_and_its_line(tmp_path, sandbox):
+    path = tmp_path / "ada_02_advantage_estimation.py"
+    path.write_text(SCRIPT)
+    (verdict,) = judge_notebook(path, [NORMALIZE], sandbox)
+    assert f"In line 10 of {path.name}: return y / z0" in verdict.evidence
+    path.write_text(SCRIPT.replace("z0", "globals()['z0']"))
+    (verdict,) = judge_notebook(path, [NORMALIZE], sandbox)
+    assert f"line 10 of {path.name}" in verdict.as_text()
+    path.write_text(SCRIPT.replace("y / z0", "y / z0)"))
+    (verdict,) = judge_notebook(path, [NORMALIZE], sandbox)
+    assert verdict.headline.startswith(f"`{path.name}` is not valid Python: line 10: ")
+    path.write_text("# %%\n" * 50_000 + SCRIPT)  # and many cells cost no more than their text
+    (verdict,) = judge_notebook(path, [NORMALIZE], sandbox)
+    assert f"In line 50010 of {path.name}" in verdict.evidence
+
+
 def test_what_calls_a_broken_function_is_blocked_and_says_by_what(write_notebook, sandbox):
     broken = "def centred(x)\n    return x - x.mean()"
     source = "def normalize(x, epsilon=1e-8):\n    return centred(x) / (x.std() + epsilon)"

@@ -1,6 +1,7 @@
 """`check` in a notebook: the same verdicts, in this process, and no exception of its own."""
 
 import contextlib
+import subprocess
 import sys
 import time
 import types
@@ -69,6 +70,21 @@ def test_an_endless_loop_is_interrupted():
     assert time.perf_counter() - start < 5
     assert verdict.state is State.TIMEOUT
     assert judge_here(globals()["normalize"]).state is State.RIGHT
+
+
+def test_slow_imports_are_not_the_functions_time():
+    code = (
+        "import sys, torch\n"
+        "from course_lib.grading import inline\n"
+        "def normalize(x, epsilon=1e-8):\n"
+        "    torch.optim.SGD([torch.zeros(2, requires_grad=True)], lr=0.1)\n"
+        "    return (x - x.mean()) / (x.std() + epsilon)\n"
+        "verdict = inline.judge_here(normalize, seconds=0.5)\n"
+        "sys.exit(verdict.as_text() if verdict.state.value != 'right' else 0)"
+    )
+    root = inline.__file__.rsplit("course_lib", 1)[0]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_limit_of_check_is_ten_seconds():
@@ -230,8 +246,6 @@ def test_the_closing_table_counts_every_state_once():
 
 
 def test_no_torch_is_imported_for_a_numpy_task():
-    import subprocess
-
     code = (
         "import sys, course_lib.grading as g\n"
         "def normalize(x, epsilon=1e-8): return (x - x.mean()) / (x.std() + epsilon)\n"

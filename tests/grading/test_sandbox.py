@@ -12,6 +12,7 @@ import pytest
 from course_lib.grading import specs
 from course_lib.grading.judge import judge_notebook
 from course_lib.grading.sandbox.client import Sandbox
+from course_lib.grading.sandbox.preload import needed
 from course_lib.grading.states import State
 
 GAE = dataclasses.replace(specs.SPECS["gae"], seconds=0.6, megabytes=200)
@@ -261,6 +262,34 @@ def test_single_use_workers_give_the_same_verdicts(write_notebook):
         assert grade(write_notebook, single, GOOD_GAE).state is State.RIGHT
 
 
+SLOW_IMPORTS = {
+    "scipy": "import scipy.stats\nscipy.stats.norm.cdf(0.0)",
+    "optimiser": (
+        "import torch\n"
+        "w = torch.zeros(2, requires_grad=True)\n"
+        "steps = torch.optim.SGD([w], lr=0.1)\n"
+        "w.sum().backward()\n"
+        "steps.step()"
+    ),
+    "torch.func": (
+        "import torch\nfrom torch.func import grad\ngrad(lambda w: (w**2).sum())(torch.ones(2))"
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("fork", "names"),
+    [pytest.param(True, tuple(SLOW_IMPORTS), marks=linux), (False, ("scipy",))],
+)
+def test_a_slow_import_is_not_the_functions_time(fork, names, write_notebook):
+    with Sandbox(fork=fork) as own:
+        for name in names:
+            lines = SLOW_IMPORTS[name].replace("\n", "\n    ")
+            code = GOOD_GAE.replace("    delta", f"    {lines}\n    delta", 1)
+            verdict = grade(write_notebook, own, code)
+            assert verdict.state is State.RIGHT, (name, verdict.as_text())
+
+
 @linux
 def test_forks_are_cheap(write_notebook, sandbox):
     path = write_notebook(GOOD_GAE)
@@ -269,3 +298,10 @@ def test_forks_are_cheap(write_notebook, sandbox):
     for _ in range(10):
         judge_notebook(path, [GAE], sandbox)
     assert (time.perf_counter() - start) / 10 < 0.5
+
+
+def test_only_what_the_text_speaks_of_is_preloaded():
+    assert needed("import torch\nfunction(x)") == []
+    assert needed("func(x)") == []
+    assert needed("import torch\ntorch.func.grad(f)") == ["torch._dynamo"]
+    assert needed("from scipy import stats") == ["scipy.stats"]

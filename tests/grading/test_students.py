@@ -195,7 +195,13 @@ def test_probes_are_listed_one_per_line_with_their_numbers():
     ("body", "probe", "words"),
     [
         ("return rewards[0]", 1, "An axis is missing"),
-        ("return rewards / (1 - truncated.any() * 1.0)", 3, "division by zero"),
+        (
+            CASES.format(first=ENDED, one="", second=CUT, other=VALUE).replace(
+                "return G", "return G / (1 - truncated.any() * 1.0)"
+            ),
+            3,
+            "division by zero",
+        ),
         ("return rewards if len(rewards) < 5 else rewards[:-1]", 2, "a row or a column"),
     ],
 )

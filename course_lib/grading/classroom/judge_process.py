@@ -14,7 +14,7 @@ from pathlib import Path
 
 from .. import specs
 from ..extraction import bound_names, defines
-from ..judge import judge_function, judge_notebook
+from ..judge import judge_cells, judge_notebook
 from ..notebook import CodeCell, UnreadableNotebookError, read_code_cells
 from ..sandbox.client import Sandbox
 from ..spec import PUBLIC_SEED, Spec
@@ -96,7 +96,7 @@ def judge_file(
         if not exercise:
             return "", [Verdict("", State.MISSING, "It defines no graded function.")]
         tasks = settings.tasks(exercise)
-        return exercise, [judge_function(cells, task, sandbox, settings.seed) for task in tasks]
+        return exercise, judge_cells(cells, tasks, sandbox, settings.seed)
     except UnreadableNotebookError as error:
         return "", [Verdict("", State.UNREADABLE, error.sentence())]
     except Exception as error:

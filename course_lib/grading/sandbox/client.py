@@ -27,7 +27,7 @@ main()
 """
 KEPT_VARIABLES = ("PATH", "SYSTEMROOT", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 START_SECONDS = 120.0  # importing torch on a slow, cold disk
-GRACE_SECONDS = 5.0
+GRACE_SECONDS = 30.0  # for the worker itself, which may have to import something slow
 
 
 class Sandbox:

@@ -105,7 +105,7 @@ def describe_error(error: BaseException, function=None) -> dict:
         described["name"] = getattr(error, "name", None) or ""
         frame = last_own_frame(error, function)
         if frame is not None:
-            described["where"] = f"{short_name(frame.filename)}, line {frame.lineno}"
+            described["where"] = where(frame.filename, frame.lineno)
             described["line"] = linecache.getline(frame.filename, frame.lineno).strip()[:200]
             described["function"] = frame.name
         return described
@@ -125,6 +125,14 @@ def last_own_frame(error: BaseException, function):
     return chosen
 
 
-def short_name(filename: str) -> str:
-    """Return 'code cell 7' for 'cell 7', and 'your cell' for the odd names that kernels invent."""
-    return f"code {filename}" if filename.startswith("cell ") else "your cell"
+def where(filename: str, line: int) -> str:
+    """Return a place in words; kernels invent odd names of files, which nobody should read."""
+    _, is_own, place = filename.partition("cell ")
+    return spot(place, line) if is_own else f"your cell, line {line}"
+
+
+def spot(place: int | str, line: int) -> str:
+    """Return a line of a code cell, known by its number, or of a script, known by its name."""
+    if str(place).isdigit():
+        return f"code cell {place}, line {line}"
+    return f"line {line} of {place}"

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 
-from . import child, limits
+from . import child, limits, preload
 from .outcomes import CRASHED, FINISHED, MAX_RESULT, OUT_OF_TIME, OUTPUT, READY, TIMEOUT
 
 
@@ -26,8 +26,10 @@ def main() -> None:
         line = requests.readline()
         if "torch" in line:
             import_torch()
+        job = json.loads(line)
+        preload.preload(preload.text_of(job))
         os.write(replies, READY)
-        child.run_job(json.loads(line), replies, None)
+        child.run_job(job, replies, None)
     limits.adopt_orphans()
     import_torch()
     os.write(replies, READY)
@@ -59,6 +61,7 @@ def private_streams():
 
 def serve(job: dict, tasks: int | None) -> dict:
     """Fork a child for one job and return how it ended and what it reported."""
+    preload.preload(preload.text_of(job))
     with tempfile.TemporaryDirectory(dir=job["scratch"], ignore_cleanup_errors=True) as folder:
         job["folder"] = folder
         reading, writing = os.pipe()

@@ -1,0 +1,54 @@
+"""Modules that take a second or two to import: loaded before the clock of a run starts.
+
+Most submissions need none of them, so they are loaded when a submission's text speaks of one.
+"""
+
+import contextlib
+import importlib
+import re
+
+SLOW = {
+    # The first use of an optimiser, or of torch.func.grad, imports torch's compiler.
+    "torch._dynamo": re.compile(r"\b(optim|func|functorch|hessian|jacrev|jacfwd)\b"),
+    "scipy.stats": re.compile(r"\bscipy\b"),
+}
+
+
+def preload(text: str) -> None:
+    """Import the slow modules that code with this text may use.
+
+    Parameters
+    ----------
+    text : str
+        The code, or the names in it. It is only searched, never run.
+    """
+    for module in needed(text):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(module)
+
+
+def needed(text: str) -> list[str]:
+    """Return the slow modules that a text speaks of."""
+    return [
+        module
+        for module, words in SLOW.items()
+        if module.partition(".")[0] in text and words.search(text)
+    ]
+
+
+def text_of(job: dict) -> str:
+    """Return the code of a job: the submission's and the harness's."""
+    sources = [source for _, _, source in job["fragments"]]
+    return "\n".join([*sources, *(job["harness"] or [])])
+
+
+def names_in(function) -> str:
+    """Return the names that a function uses, and the modules that they come from."""
+    code, known = getattr(function, "__code__", None), getattr(function, "__globals__", {})
+    names, waiting = [], [code] if code else []
+    while waiting:
+        code = waiting.pop()
+        names += code.co_names
+        waiting += [part for part in code.co_consts if hasattr(part, "co_names")]
+    values = [known.get(name) for name in names]
+    return " ".join([*names, *(str(getattr(value, "__module__", "")) for value in values)])
