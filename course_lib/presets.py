@@ -63,8 +63,8 @@ PRESETS: dict[tuple[str, str], Settings] = {
         critic_epochs=5,
         minibatch_size=512,
     ),
-    # Rewards times 0.1, for returns of hundreds are beyond a fresh critic's reach. Seeds 0 to 4 reach
-    # 333 after 180,000 to 344,000 steps. Without it and with max_kl 0.03, one seed of three crashed.
+    # Rewards times 0.1, for returns of hundreds are beyond a fresh critic's reach. Without it and with
+    # max_kl 0.03, one seed of three crashed. results/benchmarks has seeds 0 to 9.
     ("trpo", "CartPoleSwingUp-v0"): TRPOSettings(
         n_envs=32,
         horizon=256,
