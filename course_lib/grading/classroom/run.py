@@ -71,16 +71,16 @@ def grade(
     remembered = sum(answers[key] is not None for key in keys.values())
     # Files with the same contents are judged once.
     missing = {key: s for s, key in keys.items() if answers[key] is None}
-    todo = {(str(s.path), s.exercise): key for key, s in missing.items()}
+    waiting = {(str(s.path), s.exercise): key for key, s in missing.items()}
     if progress:
-        progress(len(todo))
+        progress(len(waiting))
     with contextlib.ExitStack() as stack:
         scratch = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         hidden = hidden_folders(folder, Path(stack.enter_context(scratch)))
         settings = Settings(seed, known, seconds, hidden, scratch.name)
-        finished = judge_all(list(todo), settings, jobs or processors())
+        finished = judge_all(list(waiting), settings, jobs or processors())
         for job, answer in stack.enter_context(contextlib.closing(finished)):
-            key = todo[job]
+            key = waiting[job]
             if isinstance(answer, str):  # the judge gave up; the next run may try again
                 answers[key] = job[1], gave_up(job[1], settings, answer)
             else:
@@ -90,7 +90,7 @@ def grade(
             if progress:
                 progress(1)
     by_file = {submission: answers[key] for submission, key in keys.items()}
-    counts = {"seed": seed, "judged": len(todo), "remembered": remembered}
+    counts = {"seed": seed, "judged": len(waiting), "remembered": remembered}
     return in_order(found, by_file, exercises, counts)
 
 
