@@ -1,4 +1,4 @@
-"""The committed benchmarks: the table follows from the pieces, and the goals are met by them."""
+"""The committed benchmarks: the table follows from the pieces, which hold what it claims."""
 
 import json
 import statistics
@@ -60,7 +60,7 @@ def test_fisher_products_and_updates():
         ("CartPole-v1", "trpo", "numpy", 3.0),
         ("LunarLanderContinuous-v3", "ppo", "gymnasium", 3.0),
         # The goal is 2. Theirs needs less than half our steps here; 1.9 was measured.
-        ("LunarLanderContinuous-v3", "trpo", "gymnasium", 1.4),
+        ("LunarLanderContinuous-v3", "trpo", "gymnasium", 1.85),
     ],
 )
 def test_tasks_are_solved_faster(env_id, algorithm, library, ratio):
