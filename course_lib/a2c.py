@@ -57,6 +57,6 @@ def update(
     return {
         "policy_loss": policy_loss.item(),
         "value_loss": critic_loss.item(),
-        "grad_norm": grad_norm.item(),
+        "grad_norm": grad_norm,
         **changes,
     }

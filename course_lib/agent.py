@@ -1,6 +1,7 @@
 """What every algorithm works on: an agent, a batch of its experience, and shared settings."""
 
 import itertools
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -154,10 +155,12 @@ def make_batch(rollout: Rollout, value_network: ValueNetwork, settings: Settings
     )
 
 
-def require_finite(**tensors: Tensor) -> None:
-    """Raise a FloatingPointError that names the first tensor holding NaN or infinity."""
-    for name, x in tensors.items():
-        if not torch.isfinite(x).all():
+def require_finite(**quantities: Tensor | float) -> None:
+    """Raise a FloatingPointError that names the first quantity holding NaN or infinity."""
+    for name, x in quantities.items():
+        if isinstance(x, Tensor):
+            x = x.item() if x.ndim == 0 else x.detach().abs().max().item()
+        if not math.isfinite(x):
             raise FloatingPointError(f"{name} is not finite")
 
 

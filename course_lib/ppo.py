@@ -138,7 +138,7 @@ def update(
             if settings.entropy_coef != 0:
                 loss = loss - settings.entropy_coef * new.entropy().mean()
             grad_norm = gradient_step(agent, loss, settings.max_grad_norm)
-            losses.append(torch.stack((policy_loss, critic_loss, grad_norm)).detach())
+            losses.append((policy_loss.item(), critic_loss.item(), grad_norm))
 
         if settings.max_kl is None and epoch < settings.epochs:
             continue  # nobody asks how far the policy is
@@ -148,7 +148,7 @@ def update(
             break
 
     ratio = importance_ratio(new.log_prob(batch.actions), old_log_probs)
-    mean_policy_loss, mean_value_loss, mean_grad_norm = torch.stack(losses).mean(0).tolist()
+    mean_policy_loss, mean_value_loss, mean_grad_norm = np.mean(losses, axis=0).tolist()
     return policy_change(old, new, batch.actions) | {
         "policy_loss": mean_policy_loss,
         "value_loss": mean_value_loss,

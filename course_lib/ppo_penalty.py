@@ -136,12 +136,12 @@ def update(
             require_finite(policy_loss=policy_loss, value_loss=critic_loss)
             loss = policy_loss + settings.value_coef * critic_loss - settings.entropy_coef * entropy
             grad_norm = gradient_step(agent, loss, settings.max_grad_norm)
-            losses.append(torch.stack((policy_loss, critic_loss, grad_norm)).detach())
+            losses.append((policy_loss.item(), critic_loss.item(), grad_norm))
 
     with torch.no_grad():
         changes = policy_change(old, agent.policy(batch.observations), batch.actions)
     agent.state["beta"] = adapt_beta(beta, changes["kl"], settings.target_kl)
-    mean_policy_loss, mean_value_loss, mean_grad_norm = torch.stack(losses).mean(0).tolist()
+    mean_policy_loss, mean_value_loss, mean_grad_norm = np.mean(losses, axis=0).tolist()
     return {
         "policy_loss": mean_policy_loss,
         "value_loss": mean_value_loss,

@@ -6,11 +6,12 @@ from torch import Tensor
 
 from .agent import Agent, Batch, require_finite
 from .distributions import Distribution
+from .parameters import flatten
 from .settings import Settings
 from .surrogate import approx_kl, importance_ratio, kl_divergence
 
 
-def gradient_step(agent: Agent, loss: Tensor, max_grad_norm: float | None) -> Tensor:
+def gradient_step(agent: Agent, loss: Tensor, max_grad_norm: float | None) -> float:
     """One step of the agent's optimiser down a loss.
 
     Parameters
@@ -23,7 +24,7 @@ def gradient_step(agent: Agent, loss: Tensor, max_grad_norm: float | None) -> Te
 
     Returns
     -------
-    Tensor, scalar
+    float
         The gradient's norm before scaling.
 
     Raises
@@ -31,12 +32,15 @@ def gradient_step(agent: Agent, loss: Tensor, max_grad_norm: float | None) -> Te
     FloatingPointError
         If the gradient is not finite; nothing has changed then.
     """
-    parameters = [p for group in agent.optimizer.param_groups for p in group["params"]]
     agent.optimizer.zero_grad()
     loss.backward()
-    bound = float("inf") if max_grad_norm is None else max_grad_norm
-    grad_norm = torch.nn.utils.clip_grad_norm_(parameters, bound)
+    parameters = [p for group in agent.optimizer.param_groups for p in group["params"]]
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    grad_norm = flatten(gradients).norm().item()
     require_finite(gradient=grad_norm)
+    if max_grad_norm is not None and grad_norm > max_grad_norm:
+        for gradient in gradients:
+            gradient.mul_(max_grad_norm / grad_norm)
     agent.optimizer.step()
     return grad_norm
 
@@ -117,7 +121,7 @@ def fit_critic(
     FloatingPointError
         If the loss or its gradient is not finite.
     """
-    old_values, record = batch.values, []
+    old_values, losses = batch.values, []  # one row per gradient step
     for _ in range(settings.critic_epochs):
         permutation = torch.from_numpy(rng.permutation(len(old_values)))
         for index in permutation.split(settings.minibatch_size):
@@ -129,9 +133,9 @@ def fit_critic(
             )
             require_finite(value_loss=loss)
             grad_norm = gradient_step(agent, loss, settings.max_grad_norm)
-            record.append(torch.stack((loss, grad_norm)).detach())
-    loss, grad_norm = torch.stack(record).mean(0).tolist()
-    return {"value_loss": loss, "grad_norm": grad_norm}
+            losses.append((loss.item(), grad_norm))
+    mean_value_loss, mean_grad_norm = np.mean(losses, axis=0).tolist()
+    return {"value_loss": mean_value_loss, "grad_norm": mean_grad_norm}
 
 
 def policy_change(old: Distribution, new: Distribution, actions: Tensor) -> dict[str, float]:
