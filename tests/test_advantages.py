@@ -115,6 +115,13 @@ def test_scan_equals_loop_at_and_around_powers_of_two(T):
     assert_close(gae_scan(*rollout, 0.999, 0.98), gae(*rollout, 0.999, 0.98))
 
 
+@pytest.mark.parametrize(("N", "same_bits"), [(256, False), (257, True)])
+def test_scan_leaves_long_rows_to_the_loop(N, same_bits):
+    rollout = random_rollout(0, np.float32, T=50, N=N)
+    scan, loop = (f(*rollout, 0.999, 0.98) for f in (gae_scan, gae))
+    assert np.array_equal(scan, loop) == same_bits
+
+
 @pytest.mark.parametrize("n", [1, 2, 5, 1000])
 @pytest.mark.parametrize("seed", range(10))
 def test_n_step_advantages_equal_their_double_sum(seed, n):

@@ -59,8 +59,7 @@ def test_fisher_products_and_updates():
         ("CartPole-v1", "ppo", "numpy", 3.0),
         ("CartPole-v1", "trpo", "numpy", 3.0),
         ("LunarLanderContinuous-v3", "ppo", "gymnasium", 3.0),
-        # The goal is 2. Theirs needs less than half our steps here; 1.9 was measured.
-        ("LunarLanderContinuous-v3", "trpo", "gymnasium", 1.85),
+        ("LunarLanderContinuous-v3", "trpo", "gymnasium", 2.0),
     ],
 )
 def test_tasks_are_solved_faster(env_id, algorithm, library, ratio):
