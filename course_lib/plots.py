@@ -134,7 +134,7 @@ def plot_returns(histories: Sequence[History], window: int = 20) -> Figure:
         smooth = episodes["return"].rolling(window, min_periods=1).mean()
         curve = smooth.groupby(episodes["step"]).last()
         axes.plot(curve.index, curve, DASHES[i % len(DASHES)], lw=1.3, label=f"seed {history.seed}")
-    axes.set_ylabel(f"mean return of the last {window} episodes")
+    axes.set_ylabel(f"mean of the last {window} returns")
     label_steps(axes)
     axes.legend()
     return figure

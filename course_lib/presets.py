@@ -66,19 +66,20 @@ PRESETS: dict[tuple[str, str], Settings] = {
         critic_epochs=5,
         minibatch_size=512,
     ),
-    # Rewards times 0.1, for returns of hundreds are beyond a fresh critic's reach. Without it and with
-    # max_kl 0.03, one seed of three crashed. results/benchmarks has seeds 0 to 9.
+    # Rewards times 0.1, for returns of hundreds are beyond a fresh critic's reach. Chosen on seeds 10
+    # to 28, all of which arrive; of seeds 0 to 9 two do not, and results/benchmarks says why.
     ("trpo", "CartPoleSwingUp-v0"): TRPOSettings(
-        n_envs=32,
+        n_envs=16,
         horizon=256,
         gamma=0.995,
         gae_lambda=0.95,
+        activation="relu",
         initial_log_std=0.5,
-        learning_rate=3e-3,
-        max_kl=0.02,
-        damping=0.01,
+        learning_rate=2e-3,
+        max_kl=0.01,
+        damping=0.1,
         critic_epochs=10,
-        minibatch_size=2048,
+        minibatch_size=1024,
         reward_factor=0.1,
     ),
     # Chosen on seeds 10 to 20, by when a run first evaluates at 200 and by whether it stays there.

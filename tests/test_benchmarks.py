@@ -69,13 +69,14 @@ def test_tasks_are_solved_faster(env_id, algorithm, library, ratio):
 
 
 @pytest.mark.parametrize(
-    ("algorithm", "steps", "seconds"), [("ppo", 500_000, 15.0), ("trpo", 1_000_000, 40.0)]
+    ("algorithm", "steps", "seconds", "arrivals"),
+    [("ppo", 500_000, 15.0, 9), ("trpo", 1_000_000, 40.0, 8)],
 )
-def test_swing_up_is_solved(algorithm, steps, seconds):
+def test_swing_up_is_solved(algorithm, steps, seconds, arrivals):
     seeds = range(10)
     where = ("CartPoleSwingUp-v0", algorithm, "numpy", seeds)
     assert median(*where, name="steps") <= steps
     assert median(*where) <= seconds
     arrived = [run["arrived"] for run in table.runs("numpy", algorithm, where[0], seeds)]
     assert len(arrived) == 10
-    assert sum(arrived) >= 9
+    assert sum(arrived) >= arrivals
