@@ -20,7 +20,8 @@ def gradient_step(agent: Agent, loss: Tensor, max_grad_norm: float | None) -> fl
         Changed in place: those parameters that its optimiser holds.
     loss : Tensor, scalar
     max_grad_norm : float or None
-        Scale the gradient of all parameters together down to this norm, if it is longer.
+        Scale the gradient of all parameters together down to this norm, if it is longer; what
+        torch's ``clip_grad_norm_`` does, without the 1e-6 that it adds to the norm.
 
     Returns
     -------

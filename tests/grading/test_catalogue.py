@@ -54,9 +54,12 @@ def right_answers(spec, seed):
 @pytest.mark.parametrize("seed", SEEDS)
 def test_oracle_variant_and_library_agree(spec, seed):
     limit = 1e-12 if spec.exercise.startswith("02") else spec.tolerance / 100
-    for function in (spec.variant, LIBRARY.get(spec.name, spec.variant)):
+    # To the norm that it divides by, torch's clip_grad_norm_ adds 1e-6. The library does not.
+    library_limit = 2e-6 if spec.name == "ppo_update" else limit
+    library = LIBRARY.get(spec.name, spec.variant)
+    for function, most in ((spec.variant, limit), (library, library_limit)):
         pairs = zip(right_answers(spec, seed), answers(spec, function, seed), strict=True)
-        assert max(distance(right, given) for right, given in pairs) < limit
+        assert max(distance(right, given) for right, given in pairs) < most
 
 
 @pytest.mark.parametrize("spec", specs.TASKS, ids=lambda spec: spec.name)
