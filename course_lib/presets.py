@@ -67,7 +67,7 @@ PRESETS: dict[tuple[str, str], Settings] = {
         minibatch_size=512,
     ),
     # Rewards times 0.1, for returns of hundreds are beyond a fresh critic's reach. Chosen on seeds 10
-    # to 28, all of which arrive; of seeds 0 to 9 two do not, and results/benchmarks says why.
+    # to 28, all of which arrive; of seeds 0 to 9 two do not, and results/benchmarks says what they did.
     ("trpo", "CartPoleSwingUp-v0"): TRPOSettings(
         n_envs=16,
         horizon=256,
