@@ -50,9 +50,10 @@ benchmarks: $(INSTALLED)  ## measure what is missing in results/benchmarks besid
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[compare,fast]'
 	$(BIN)/python -W ignore -m benchmarks
 
-lint: $(INSTALLED)  ## check style, formatting and that notebooks hold no outputs
+lint: $(INSTALLED)  ## check style, types, storeys, and that notebooks hold no outputs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 	$(BIN)/nbstripout --keep-id --verify chapters/*.ipynb exercises/*.ipynb solutions/*.ipynb
 
 format: $(INSTALLED)  ## repair what make lint would complain of, where a machine can

@@ -6,7 +6,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-import course_lib.envs  # noqa: F401 (registers swing-up)
+import course_lib.experience.envs  # noqa: F401 (registers swing-up)
 
 SEEDS = tuple(range(10_000, 10_020))
 

@@ -81,10 +81,10 @@ def our_side() -> dict:
     """Return our product and update as calls."""
     import torch
 
+    from course_lib.algorithms.trpo import trpo_policy_step
     from course_lib.fisher import fisher_operator
     from course_lib.network_fisher import network_fisher_operator
     from course_lib.policies import GaussianPolicy
-    from course_lib.trpo import trpo_policy_step
 
     generator = torch.Generator().manual_seed(0)
     policy = GaussianPolicy(OBSERVATIONS, ACTIONS, generator, HIDDEN)

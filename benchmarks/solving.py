@@ -107,9 +107,9 @@ class Clock:
 
 def run_ours(algorithm: str, env_id: str, seed: int, backend: str) -> dict:
     """Train with this library's preset until the goal, or to the end."""
-    from course_lib.presets import preset
-    from course_lib.run import Run
-    from course_lib.train import one_thread
+    from course_lib.algorithms.presets import preset
+    from course_lib.training.run import Run
+    from course_lib.training.train import one_thread
 
     with one_thread():
         run = Run(env_id, preset(algorithm, env_id), GOALS[env_id].steps, seed, backend)

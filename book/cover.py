@@ -5,11 +5,11 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from course_lib.chain import RandomWalk, gae_bias
-from course_lib.plots import COLOURS, DASHES, label_steps, use_style
-from course_lib.presets import preset
-from course_lib.render import record_episode
-from course_lib.train import train
+from course_lib.algorithms.presets import preset
+from course_lib.experience.envs.random_walk import RandomWalk, gae_bias
+from course_lib.show.plots import COLOURS, DASHES, label_steps, use_style
+from course_lib.show.render import record_episode
+from course_lib.training.train import train
 
 PATH = Path(__file__).parent / "static" / "cover.png"
 

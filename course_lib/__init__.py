@@ -1,7 +1,22 @@
 """The library of the book "Trust Regions: TRPO and PPO from first principles".
 
-Import what you need from its module, for instance ``from course_lib.advantages import gae``. Each
-module holds one idea and names the chapter and the equations it belongs to.
+Each module holds one idea and names the chapter and the equations it belongs to. The rooms, from
+the ground up; imports go down only:
+
+==============  =================================================================================
+``course_lib``  the mathematics the book teaches, pure functions, and the networks: advantages,
+                distributions, surrogate, Fisher products, conjugate gradients, line search
+``exact``       MDPs small enough to solve: values, visitation, bounds, improvement steps
+``experience``  environments, rollouts, running normalisation
+``algorithms``  REINFORCE, A2C, natural gradient, TRPO, vine, PPO-penalty, PPO-clip: settings and
+                one update each; presets
+``training``    runs: the loop, checkpoints, evaluation
+``show``        figures, GIFs, playable figures, source code in a notebook
+``grading``     the judge of the exercises
+==============  =================================================================================
+
+Import from a room, ``from course_lib.training import train``, or from a module,
+``from course_lib.advantages import gae``.
 """
 
 __version__ = "0.1.0"

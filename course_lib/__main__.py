@@ -10,10 +10,10 @@ from pathlib import Path
 import gymnasium as gym
 
 from .algorithms import ALGORITHMS
-from .evaluation import evaluate
-from .presets import PRESETS
-from .settings import Settings
-from .train import History, resume, train
+from .algorithms.presets import PRESETS
+from .algorithms.settings import Settings
+from .training.evaluation import evaluate
+from .training.train import History, resume, train
 
 DEFAULT_STEPS = {"CartPole-v1": 100_000, "CartPoleSwingUp-v0": 500_000}
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode
 
-from course_lib.envs import BatchedCartPole, ReplayableVectorEnv, make_envs, pool
-from course_lib.ppo import PPOSettings
-from course_lib.rollout import Collector
-from course_lib.train import train
+from course_lib.algorithms.ppo import PPOSettings
+from course_lib.experience.envs import BatchedCartPole, ReplayableVectorEnv, make_envs, pool
+from course_lib.experience.rollout import Collector
+from course_lib.training.train import train
 
 LANDER = "LunarLanderContinuous-v3"
 

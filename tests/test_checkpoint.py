@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import torch
 
-from course_lib import checkpoint
 from course_lib.algorithms import ALGORITHMS
-from course_lib.checkpoint import load_checkpoint, save_checkpoint
-from course_lib.evaluation import evaluate
-from course_lib.ppo import PPOSettings
-from course_lib.train import load_agent, resume, train
+from course_lib.algorithms.ppo import PPOSettings
+from course_lib.training import checkpoint
+from course_lib.training.checkpoint import load_checkpoint, save_checkpoint
+from course_lib.training.evaluation import evaluate
+from course_lib.training.train import load_agent, resume, train
 
 EVERYTHING_ON = dict(
     n_envs=3,
@@ -98,8 +98,8 @@ def test_a_killed_process_is_resumed_exactly(tmp_path):
     settings = PPOSettings(**EVERYTHING_ON, minibatch_size=20)
     code = f"""
 import time
-from course_lib.ppo import PPOSettings
-from course_lib.train import train
+from course_lib.algorithms.ppo import PPOSettings
+from course_lib.training.train import train
 def callback(step, agent):
     if step == 48 * 5:
         print("ready", flush=True)

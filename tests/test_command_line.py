@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from course_lib.__main__ import main, settings_with
-from course_lib.ppo import PPOSettings
-from course_lib.presets import preset
-from course_lib.train import resume, train
-from course_lib.trpo import TRPOSettings
+from course_lib.algorithms.ppo import PPOSettings
+from course_lib.algorithms.presets import preset
+from course_lib.algorithms.trpo import TRPOSettings
+from course_lib.training.train import resume, train
 
 SMALL = ["--set", "n_envs=4", "--set", "horizon=32", "--set", "hidden=(8,)"]
 

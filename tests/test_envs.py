@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from course_lib.envs import BATCHED, BatchedCartPole, make_envs
+from course_lib.experience.envs import BATCHED, BatchedCartPole, make_envs
 
 MODES = list(AutoresetMode)
 SAME_STEP, NEXT_STEP, DISABLED = (

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from course_lib import explore
-from course_lib.explore import panel, playable
+from course_lib.show import explore
+from course_lib.show.explore import panel, playable
 
 
 def draw(height, width=1.0):

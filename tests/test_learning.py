@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from course_lib.algorithms import ALGORITHMS, algorithm_of, settings_from
-from course_lib.evaluation import evaluate
-from course_lib.presets import PRESETS
-from course_lib.train import DIAGNOSTICS, train
+from course_lib.algorithms.presets import PRESETS
+from course_lib.training.evaluation import evaluate
+from course_lib.training.train import DIAGNOSTICS, train
 
 COMMON = dict(n_envs=8, horizon=32, learning_rate=1e-2)
 SETTINGS = {

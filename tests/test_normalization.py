@@ -5,10 +5,14 @@ import numpy as np
 import pytest
 from gymnasium.vector import SyncVectorEnv
 
-from course_lib.agent import Settings, make_agent
-from course_lib.evaluation import evaluate
-from course_lib.normalization import ObservationNormalizer, RewardScaler, RunningMeanVariance
-from course_lib.rollout import Collector
+from course_lib.algorithms.agent import Settings, make_agent
+from course_lib.experience.normalization import (
+    ObservationNormalizer,
+    RewardScaler,
+    RunningMeanVariance,
+)
+from course_lib.experience.rollout import Collector
+from course_lib.training.evaluation import evaluate
 
 
 @pytest.mark.parametrize("ddof", [0, 1])

@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from course_lib import advantages
-from course_lib.plots import Picture, picture, plot_diagnostics, plot_returns, use_style
+from course_lib.algorithms.presets import preset
 from course_lib.policies import CategoricalPolicy
-from course_lib.presets import preset
-from course_lib.render import encode_gif, film, record_episode, save_gif
-from course_lib.source import show_source
-from course_lib.train import train
+from course_lib.show.plots import Picture, picture, plot_diagnostics, plot_returns, use_style
+from course_lib.show.render import encode_gif, film, record_episode, save_gif
+from course_lib.show.source import show_source
+from course_lib.training.train import train
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from course_lib import ppo
-from course_lib.agent import Batch, make_agent
-from course_lib.ppo import PPOSettings, ppo_clip_loss
+from course_lib.algorithms import ppo
+from course_lib.algorithms.agent import Batch, make_agent
+from course_lib.algorithms.ppo import PPOSettings, ppo_clip_loss
 
 SETTINGS = PPOSettings(epochs=3, minibatch_size=16, learning_rate=1e-2)
 

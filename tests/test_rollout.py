@@ -7,8 +7,8 @@ import torch
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from course_lib.advantages import gae_scan
-from course_lib.agent import Settings, explained_variance, make_batch
-from course_lib.rollout import Collector, Rollout
+from course_lib.algorithms.agent import Settings, explained_variance, make_batch
+from course_lib.experience.rollout import Collector, Rollout
 
 
 class Counter(gym.Env):

@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 import torch
 
-from course_lib.agent import Settings
-from course_lib.evaluation import evaluate
-from course_lib.ppo import PPOSettings
-from course_lib.presets import PRESETS, preset
-from course_lib.train import DIAGNOSTICS, train
+from course_lib.algorithms.agent import Settings
+from course_lib.algorithms.ppo import PPOSettings
+from course_lib.algorithms.presets import PRESETS, preset
+from course_lib.training.evaluation import evaluate
+from course_lib.training.train import DIAGNOSTICS, train
 
 SHORT = replace(preset("ppo", "CartPole-v1"), n_envs=4, horizon=32, minibatch_size=64, epochs=2)
 
@@ -135,7 +135,7 @@ def test_other_seed_other_result():
 def test_same_seed_same_result_in_another_process():
     code = (
         "import hashlib; from dataclasses import replace\n"
-        "from course_lib.presets import preset; from course_lib.train import train\n"
+        "from course_lib.algorithms.presets import preset; from course_lib.training.train import train\n"
         "s = replace(preset('ppo', 'CartPole-v1'), n_envs=4, horizon=32, minibatch_size=64,"
         " epochs=2)\n"
         "h = train('CartPole-v1', s, 1000, seed=3, progress=False)\n"

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch.distributions import Categorical, Independent, Normal, kl_divergence
 
+from course_lib.algorithms.trpo import trpo_policy_step
 from course_lib.parameters import flatten
 from course_lib.policies import CategoricalPolicy, GaussianPolicy
-from course_lib.trpo import trpo_policy_step
 
 KINDS = ("categorical", "gaussian", "gaussian with state-dependent sigma")
 B = 200

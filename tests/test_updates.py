@@ -8,12 +8,11 @@ import pytest
 import torch
 from torch.autograd import grad
 
-from course_lib import a2c, npg, ppo, ppo_penalty, reinforce, trpo
-from course_lib.agent import Batch, Settings, make_agent
-from course_lib.algorithms import ALGORITHMS
+from course_lib.algorithms import ALGORITHMS, a2c, npg, ppo, ppo_penalty, reinforce, trpo
+from course_lib.algorithms.agent import Batch, Settings, make_agent
+from course_lib.algorithms.updates import fit_critic, gradient_step, policy_change, value_loss
 from course_lib.network_fisher import network_fisher_operator
 from course_lib.parameters import flatten
-from course_lib.updates import fit_critic, gradient_step, policy_change, value_loss
 
 SPACES = {
     "discrete": gym.spaces.Discrete(3),

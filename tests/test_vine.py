@@ -7,10 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from course_lib.envs import BatchedCartPole, BatchedEnv, BatchedSwingUp
-from course_lib.parameters import flatten
-from course_lib.policies import CategoricalPolicy, GaussianPolicy
-from course_lib.vine import (
+from course_lib.algorithms.vine import (
     CommonRandomNumbers,
     RolloutSet,
     branch,
@@ -19,6 +16,9 @@ from course_lib.vine import (
     vine_policy_step,
     visited_states,
 )
+from course_lib.experience.envs import BatchedCartPole, BatchedEnv, BatchedSwingUp
+from course_lib.parameters import flatten
+from course_lib.policies import CategoricalPolicy, GaussianPolicy
 
 
 class Walk(BatchedEnv):

@@ -1,6 +1,6 @@
 """Chapter 1."""
 
-from course_lib.reinforce import policy_gradient_loss
+from course_lib.algorithms.reinforce import policy_gradient_loss
 
 LIBRARY = {"policy_gradient_loss": policy_gradient_loss}
 EQUIVALENT = {

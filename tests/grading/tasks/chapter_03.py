@@ -1,19 +1,19 @@
 """Chapter 3."""
 
+from course_lib import exact
 from course_lib import surrogate as sampled
-from course_lib import tabular
 
 
 def visitation_distribution(transitions, gamma, initial, policy):
     """Call the library with an MDP; the rewards do not matter."""
     rewards = policy * 0.0
-    return tabular.state_distribution(tabular.MDP(transitions, rewards, gamma, initial), policy)
+    return exact.state_distribution(exact.MDP(transitions, rewards, gamma, initial), policy)
 
 
 def performance_difference(transitions, rewards, gamma, initial, old, new):
     """Return the side of the lemma that the library builds from advantages."""
-    mdp = tabular.MDP(transitions, rewards, gamma, initial)
-    return tabular.performance_difference(mdp, old, new)[1]
+    mdp = exact.MDP(transitions, rewards, gamma, initial)
+    return exact.performance_difference(mdp, old, new)[1]
 
 
 def surrogate(log_probs, old_log_probs, advantages):

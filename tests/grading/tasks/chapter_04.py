@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from course_lib import bounds
+from course_lib.exact import bounds
 
 
 def improvement_bound(surrogate, eps, divergence, gamma, kind):
@@ -18,7 +18,7 @@ def improvement_bound(surrogate, eps, divergence, gamma, kind):
 
 def cpi_mixture(old, advantages, omega):
     """Mix with the library's greedy policy; its own step wants an MDP."""
-    from course_lib.policy_improvement import greedy_policy
+    from course_lib.exact.improvement import greedy_policy
 
     return (1.0 - omega) * old + omega * greedy_policy(advantages)
 

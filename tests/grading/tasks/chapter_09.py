@@ -1,7 +1,7 @@
 """Chapter 9."""
 
-from course_lib import vine
-from course_lib.agent import explained_variance
+from course_lib.algorithms import vine
+from course_lib.algorithms.agent import explained_variance
 from course_lib.distributions import DiagonalGaussian
 
 LIBRARY = {

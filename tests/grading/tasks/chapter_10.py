@@ -1,7 +1,7 @@
 """Chapter 10."""
 
-from course_lib.ppo import ppo_clip_loss
-from course_lib.ppo_penalty import adapt_beta
+from course_lib.algorithms.ppo import ppo_clip_loss
+from course_lib.algorithms.ppo_penalty import adapt_beta
 from course_lib.surrogate import approx_kl
 
 

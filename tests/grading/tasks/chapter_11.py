@@ -5,7 +5,7 @@ import types
 
 import torch
 
-from course_lib import ppo
+from course_lib.algorithms import ppo
 from course_lib.distributions import Categorical
 
 

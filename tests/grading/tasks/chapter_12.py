@@ -1,7 +1,7 @@
 """Chapter 12."""
 
-from course_lib.normalization import RunningMeanVariance
-from course_lib.updates import value_loss
+from course_lib.algorithms.updates import value_loss
+from course_lib.experience.normalization import RunningMeanVariance
 
 
 def library_moments(mean, variance, count, batch):

@@ -4,11 +4,11 @@ import numpy as np
 import torch
 
 from course_lib.advantages import gae
+from course_lib.algorithms.updates import value_loss
 from course_lib.distributions import Categorical, DiagonalGaussian
 from course_lib.fisher import fisher_vector_product
 from course_lib.line_search import backtracking_line_search
 from course_lib.surrogate import kl_divergence
-from course_lib.updates import value_loss
 
 
 def library_gae(rewards, values, last_value, dones, gamma, gae_lambda):

@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from torch.autograd import grad
 
-from .advantages import normalize
+from ..advantages import normalize
+from ..conjugate_gradient import conjugate_gradient
+from ..natural import natural_step
+from ..network_fisher import network_fisher_operator
+from ..parameters import assign, flatten
 from .agent import Agent, Batch, require_finite
-from .conjugate_gradient import conjugate_gradient
-from .natural import natural_step
-from .network_fisher import network_fisher_operator
-from .parameters import assign, flatten
 from .reinforce import policy_gradient_loss
 from .settings import Settings
 from .updates import fit_critic, policy_change

@@ -8,16 +8,16 @@ import torch
 from torch import Tensor
 from torch.autograd import grad
 
-from .advantages import normalize
+from ..advantages import normalize
+from ..conjugate_gradient import ConjugateGradientResult, conjugate_gradient
+from ..line_search import LineSearchResult, backtracking_line_search
+from ..natural import natural_step
+from ..network_fisher import network_fisher_operator
+from ..parameters import flatten
+from ..policies import Policy
+from ..surrogate import kl_divergence, surrogate
 from .agent import Agent, Batch, require_finite
-from .conjugate_gradient import ConjugateGradientResult, conjugate_gradient
-from .line_search import LineSearchResult, backtracking_line_search
-from .natural import natural_step
-from .network_fisher import network_fisher_operator
-from .parameters import flatten
-from .policies import Policy
 from .settings import Settings
-from .surrogate import kl_divergence, surrogate
 from .updates import fit_critic, policy_change
 
 

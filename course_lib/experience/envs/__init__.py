@@ -1,19 +1,17 @@
 """Environments: batched NumPy versions where the course has them, Gymnasium's own otherwise.
 
-Importing this module registers ``CartPoleSwingUp-v0`` and ``CartPoleSwingUp-v1`` with Gymnasium.
+``CartPoleSwingUp-v0`` and ``CartPoleSwingUp-v1`` are in Gymnasium's registry: `registration`.
 """
-
-import warnings
 
 import gymnasium as gym
 from gymnasium.vector import AutoresetMode
 
+from ... import registration  # noqa: F401  (puts the swing-up into Gymnasium's registry)
 from .base import BatchedEnv
 from .cartpole import BatchedCartPole, cartpole_dynamics
 from .pool import EnvPoolVectorEnv, envpool_has
 from .replay import ReplayableVectorEnv
 from .swingup import (
-    MAX_EPISODE_STEPS,
     BatchedSwingUp,
     BatchedSwingUpV1,
     CartPoleSwingUpEnv,
@@ -43,18 +41,6 @@ BATCHED: dict[str, type[BatchedEnv]] = {
     "CartPoleSwingUp-v0": BatchedSwingUp,
     "CartPoleSwingUp-v1": BatchedSwingUpV1,
 }
-
-for _id, _nonnegative in (("CartPoleSwingUp-v0", False), ("CartPoleSwingUp-v1", True)):
-    if _id not in gym.registry:  # a second import would warn that it overrides the first
-        gym.register(
-            _id,
-            entry_point="course_lib.envs.swingup:CartPoleSwingUpEnv",
-            max_episode_steps=MAX_EPISODE_STEPS,
-            kwargs={"nonnegative_reward": _nonnegative},
-        )
-
-# Gymnasium takes a higher version for a newer one. Here v1 is only another scale of the reward.
-warnings.filterwarnings("ignore", message=r".*CartPoleSwingUp-v0 is out of date")
 
 
 def make_envs(

@@ -16,7 +16,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from PIL import Image
 
-from course_lib.playable_figure import PlayableFigure
+from course_lib.show.playable_figure import PlayableFigure
 
 MAX_BYTES = 400_000
 # Tried in this order until the figure is small enough: pixels per figure pixel, number of colours.

@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .advantages import normalize
+from ..advantages import normalize
+from ..distributions import Distribution
+from ..surrogate import kl_divergence, surrogate
 from .agent import Agent, Batch, require_finite
-from .distributions import Distribution
 from .settings import Settings
-from .surrogate import kl_divergence, surrogate
 from .updates import gradient_step, policy_change, value_loss
 
 

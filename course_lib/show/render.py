@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .agent import Agent
+from ..algorithms.agent import Agent
+from ..policies import Policy
 from .plots import Picture
-from .policies import Policy
 
 
 def record_episode(

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
-from .train import DIAGNOSTICS, History
+from ..training.train import DIAGNOSTICS, History
 
 #: Okabe and Ito's colours: told apart with every common kind of colour blindness.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
@@ -148,7 +148,7 @@ def plot_diagnostics(updates: pd.DataFrame, columns: Sequence[str]) -> Figure:
     updates : DataFrame
         `History.updates`.
     columns : sequence of str
-        Which of its columns to draw; see `train.DIAGNOSTICS`.
+        Which of its columns to draw; see `training.train.DIAGNOSTICS`.
 
     Returns
     -------

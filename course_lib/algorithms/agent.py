@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .advantages import gae_scan
-from .normalization import ObservationNormalizer
-from .policies import Actor, Policy, ValueNetwork, make_policy
-from .rollout import Rollout
+from ..advantages import gae_scan
+from ..experience.normalization import ObservationNormalizer
+from ..experience.rollout import Rollout
+from ..policies import Actor, Policy, ValueNetwork, make_policy
 from .settings import Settings
 
 

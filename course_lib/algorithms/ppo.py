@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .advantages import normalize
+from ..advantages import normalize
+from ..surrogate import importance_ratio, kl_divergence
 from .agent import Agent, Batch, require_finite
 from .settings import Settings
-from .surrogate import importance_ratio, kl_divergence
 from .updates import gradient_step, policy_change, value_loss
 
 
@@ -106,7 +106,7 @@ def update(
     Returns
     -------
     dict of float
-        Diagnostics of the whole update; see `train.DIAGNOSTICS`.
+        Diagnostics of the whole update; see `training.train.DIAGNOSTICS`.
     """
     with torch.no_grad():
         old = agent.policy(batch.observations)

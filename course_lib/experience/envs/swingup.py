@@ -19,6 +19,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ...registration import SWINGUP_STEPS
 from .base import BatchedEnv
 
 GRAVITY = 9.82  # m/s^2
@@ -30,7 +31,6 @@ FORCE = 10.0  # N, at action 1
 FRICTION = 0.1  # N s/m, between cart and track
 TIME_STEP = 0.01  # s
 X_LIMIT = 2.4  # m
-MAX_EPISODE_STEPS = 500
 
 HANGING = (0.0, 0.0, np.pi, 0.0)  # mean of the initial states
 INITIAL_SPREAD = 0.2  # their standard deviation, in each coordinate
@@ -101,7 +101,7 @@ def initial_swingup_states(rng: np.random.Generator, n: int) -> NDArray:
 class BatchedSwingUp(BatchedEnv):
     """N copies of CartPoleSwingUp-v0: the reward is cos(angle), in [-1, 1], for 500 steps."""
 
-    default_max_episode_steps = MAX_EPISODE_STEPS
+    default_max_episode_steps = SWINGUP_STEPS
     single_observation_space = _OBSERVATION_SPACE
     single_action_space = _ACTION_SPACE
 

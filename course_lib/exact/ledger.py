@@ -28,7 +28,7 @@ Measured from the uniform policy, gamma = 0.9, undiscounted states over a horizo
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .tabular import MDP, policy_evaluation, visitation
+from .mdp import MDP, policy_evaluation, visitation
 
 #: What each room looks like: door, garden, swamp, hall, door, pit.
 LOOKS = np.array([0, 1, 2, 3, 0, 4])

@@ -12,13 +12,13 @@ import pandas as pd
 import torch
 from tqdm.auto import tqdm
 
-from .agent import Agent, make_agent
-from .algorithms import algorithm_of, settings_from
+from ..algorithms import algorithm_of, settings_from
+from ..algorithms.agent import Agent, make_agent
+from ..algorithms.settings import Settings
+from ..experience.envs import BATCHED, make_envs
+from ..experience.rollout import EnvironmentFailedError
 from .checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
-from .envs import BATCHED, make_envs
-from .rollout import EnvironmentFailedError
 from .run import Run, set_agent_state
-from .settings import Settings
 
 #: Columns of `History.updates`, one row per update, and what they mean. Each algorithm reports
 #: those that it has.
@@ -125,7 +125,7 @@ def train(
     checkpoint_every : int, at least 1
         Updates between checkpoints; a run that reaches its end has one there too.
     backend : str
-        See `envs.make_envs`. EnvPool cannot be saved, so with a checkpoint_dir ``"auto"`` does
+        See `experience.envs.make_envs`. EnvPool cannot be saved, so with a checkpoint_dir ``"auto"`` does
         without it.
 
     Returns

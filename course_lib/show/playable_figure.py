@@ -44,7 +44,7 @@ STYLE = """
 class PlayableFigure:
     """Pictures behind one or more sliders; displays itself in a notebook.
 
-    Made by :func:`course_lib.explore.playable`.
+    Made by :func:`course_lib.show.explore.playable`.
 
     Parameters
     ----------

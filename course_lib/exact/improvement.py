@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 
 from .bounds import eps_a, eps_cpi, kl_coefficient, kl_divergence
-from .tabular import MDP, check_policy, expected_return, policy_evaluation, visitation
+from .mdp import MDP, check_policy, expected_return, policy_evaluation, visitation
 
 
 class Improvement(NamedTuple):

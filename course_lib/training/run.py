@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from . import __version__
-from .agent import Agent, make_agent, make_batch
-from .algorithms import ALGORITHMS, algorithm_of, settings_from
-from .envs import make_envs
-from .normalization import RewardScaler
-from .rollout import Collector
-from .settings import Settings
+from .. import __version__
+from ..algorithms import ALGORITHMS, algorithm_of, settings_from
+from ..algorithms.agent import Agent, make_agent, make_batch
+from ..algorithms.settings import Settings
+from ..experience.envs import make_envs
+from ..experience.normalization import RewardScaler
+from ..experience.rollout import Collector
 
 
 class Run:
@@ -25,7 +25,7 @@ class Run:
     settings : Settings
     total_steps, seed : int
     backend : str
-        See `envs.make_envs`.
+        See `experience.envs.make_envs`.
 
     Attributes
     ----------

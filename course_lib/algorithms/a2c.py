@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from .advantages import normalize
+from ..advantages import normalize
 from .agent import Agent, Batch, require_finite
 from .reinforce import policy_gradient_loss
 from .settings import Settings

@@ -4,11 +4,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..distributions import Distribution
+from ..parameters import flatten
+from ..surrogate import approx_kl, importance_ratio, kl_divergence
 from .agent import Agent, Batch, require_finite
-from .distributions import Distribution
-from .parameters import flatten
 from .settings import Settings
-from .surrogate import approx_kl, importance_ratio, kl_divergence
 
 
 def gradient_step(agent: Agent, loss: Tensor, max_grad_norm: float | None) -> float:
@@ -152,7 +152,7 @@ def policy_change(old: Distribution, new: Distribution, actions: Tensor) -> dict
     Returns
     -------
     dict of float
-        ``kl``, ``approx_kl``, ``entropy`` and ``effective_sample_size``; see `train.DIAGNOSTICS`.
+        ``kl``, ``approx_kl``, ``entropy`` and ``effective_sample_size``; see `training.train.DIAGNOSTICS`.
     """
     log_probs, old_log_probs = new.log_prob(actions), old.log_prob(actions)
     ratio = importance_ratio(log_probs, old_log_probs)

@@ -18,7 +18,7 @@ function                  bound                                               so
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .tabular import (
+from .mdp import (
     MDP,
     check_policy,
     expected_return,

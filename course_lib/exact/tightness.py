@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .bounds import all_bounds, gap
-from .tabular import MDP
+from .mdp import MDP
 
 #: What `worst_case` approaches as ``shift`` goes to zero, as a function of gamma.
 LIMITS = {

@@ -4,7 +4,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from .envs import BatchedEnv
+from .base import BatchedEnv
 
 
 class RandomWalk(BatchedEnv):

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from course_lib import bounds, ledger, policy_improvement, tabular, tightness
-from course_lib.tabular import MDP, random_mdp, random_policy
+from course_lib import exact
+from course_lib.exact import MDP, bounds, improvement, ledger, random_mdp, random_policy, tightness
 
 EXACT = 1e-10
 
@@ -63,20 +63,20 @@ def test_a_problem_solved_by_hand():
     # From state 0, action 1 leads to state 1, which pays 2 for ever; action 0 stays and pays 1.
     mdp = MDP([[[1, 0], [0, 1]], [[0, 1], [0, 1]]], [[1, 0], [2, 2]], 0.5, [1, 0])
     policy = np.array([[0.5, 0.5], [1.0, 0.0]])
-    values = tabular.policy_evaluation(mdp, policy)
+    values = exact.policy_evaluation(mdp, policy)
     # V(1) = 2 / (1 - .5) = 4;  V(0) = .5 (1 + .5 V(0)) + .5 (.5 * 4), so V(0) = 2.
     np.testing.assert_allclose(values.v, [2, 4], atol=EXACT)
     np.testing.assert_allclose(values.q, [[2, 2], [4, 4]], atol=EXACT)
-    assert tabular.expected_return(mdp, policy) == pytest.approx(2, abs=EXACT)
+    assert exact.expected_return(mdp, policy) == pytest.approx(2, abs=EXACT)
     # State 0 is left with probability a half: rho(0) = 1 / (1 - .25).
-    np.testing.assert_allclose(tabular.visitation(mdp, policy), [4 / 3, 2 / 3], atol=EXACT)
+    np.testing.assert_allclose(exact.visitation(mdp, policy), [4 / 3, 2 / 3], atol=EXACT)
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(problems())
 def test_values_solve_the_bellman_equation(problem):
     mdp, policy, _ = problem
-    v, q, advantage = tabular.policy_evaluation(mdp, policy)
+    v, q, advantage = exact.policy_evaluation(mdp, policy)
     np.testing.assert_allclose(q, mdp.rewards + mdp.gamma * mdp.transitions @ v, atol=EXACT)
     np.testing.assert_allclose((policy * q).sum(axis=1), v, atol=EXACT)
     np.testing.assert_allclose((policy * advantage).sum(axis=1), 0, atol=EXACT)
@@ -91,22 +91,22 @@ def test_visitation_is_the_discounted_sum_over_time(problem):
     for _ in range(1000):  # 0.97^1000 / 0.03 is below 1e-11
         total += now
         now = mdp.gamma * now @ chain
-    np.testing.assert_allclose(tabular.visitation(mdp, policy), total, atol=EXACT)
-    np.testing.assert_allclose(tabular.state_distribution(mdp, policy).sum(), 1, atol=EXACT)
+    np.testing.assert_allclose(exact.visitation(mdp, policy), total, atol=EXACT)
+    np.testing.assert_allclose(exact.state_distribution(mdp, policy).sum(), 1, atol=EXACT)
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(problems())
 def test_return_is_what_the_visited_states_pay(problem):
     mdp, policy, _ = problem
-    paid = tabular.visitation(mdp, policy) @ (policy * mdp.rewards).sum(axis=1)
-    assert tabular.expected_return(mdp, policy) == pytest.approx(paid, abs=EXACT)
+    paid = exact.visitation(mdp, policy) @ (policy * mdp.rewards).sum(axis=1)
+    assert exact.expected_return(mdp, policy) == pytest.approx(paid, abs=EXACT)
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(problems())
 def test_performance_difference_lemma(problem):
-    difference, advantage = tabular.performance_difference(*problem)
+    difference, advantage = exact.performance_difference(*problem)
     assert difference == pytest.approx(advantage, abs=EXACT)
 
 
@@ -114,24 +114,23 @@ def test_performance_difference_lemma(problem):
 @given(problems())
 def test_surrogate_matches_the_return_at_the_old_policy_and_to_first_order(problem):
     mdp, old, new = problem
-    start = tabular.expected_return(mdp, old)
-    assert tabular.surrogate(mdp, old, old) == pytest.approx(start, abs=EXACT)
+    start = exact.expected_return(mdp, old)
+    assert exact.surrogate(mdp, old, old) == pytest.approx(start, abs=EXACT)
     errors = []
     for weight in (1e-3, 1e-4):
         near = (1 - weight) * old + weight * new
-        errors.append(tabular.expected_return(mdp, near) - tabular.surrogate(mdp, old, near))
+        errors.append(exact.expected_return(mdp, near) - exact.surrogate(mdp, old, near))
     # A step ten times smaller makes an error of second order a hundred times smaller.
     assert errors[1] == pytest.approx(errors[0] / 100, rel=0.2, abs=1e-9)
 
 
 def test_surrogate_is_not_the_return_further_away():
     mdp, old, new = next(many_problems(1, gamma=0.9))
-    assert tabular.surrogate(mdp, old, new) == pytest.approx(
-        tabular.expected_return(mdp, old)
-        + tabular.visitation(mdp, old)
+    assert exact.surrogate(mdp, old, new) == pytest.approx(
+        exact.expected_return(mdp, old)
+        + exact.visitation(mdp, old)
         @ (
-            new * tabular.policy_evaluation(mdp, old).q
-            - old * tabular.policy_evaluation(mdp, old).q
+            new * exact.policy_evaluation(mdp, old).q - old * exact.policy_evaluation(mdp, old).q
         ).sum(1),
         abs=EXACT,
     )
@@ -141,9 +140,9 @@ def test_surrogate_is_not_the_return_further_away():
 def test_undiscounted_distribution_counts_steps_equally():
     mdp = MDP([[[0, 1]], [[0, 1]]], [[0], [0]], 0.9, [1, 0])
     policy = np.ones((2, 1))
-    np.testing.assert_allclose(tabular.undiscounted_distribution(mdp, policy, 1), [1, 0])
-    np.testing.assert_allclose(tabular.undiscounted_distribution(mdp, policy, 4), [0.25, 0.75])
-    np.testing.assert_allclose(tabular.state_distribution(mdp, policy), [0.1, 0.9])
+    np.testing.assert_allclose(exact.undiscounted_distribution(mdp, policy, 1), [1, 0])
+    np.testing.assert_allclose(exact.undiscounted_distribution(mdp, policy, 4), [0.25, 0.75])
+    np.testing.assert_allclose(exact.state_distribution(mdp, policy), [0.1, 0.9])
 
 
 def valid():
@@ -184,12 +183,12 @@ def test_an_mdp_cannot_be_changed_by_accident():
 @pytest.mark.parametrize("policy", [np.full((3, 2), 0.5), np.full((2, 3), 0.3), [[2, -1, 0]] * 2])
 def test_a_policy_that_is_none_is_refused(policy):
     with pytest.raises(ValueError, match="the policy"):
-        tabular.expected_return(MDP(**valid()), policy)
+        exact.expected_return(MDP(**valid()), policy)
 
 
 def test_a_horizon_must_count_steps():
     with pytest.raises(ValueError, match="horizon"):
-        tabular.undiscounted_distribution(MDP(**valid()), np.full((2, 3), 1 / 3), 0)
+        exact.undiscounted_distribution(MDP(**valid()), np.full((2, 3), 1 / 3), 0)
 
 
 # Divergences and epsilons ----------------------------------------------------------------------
@@ -236,7 +235,7 @@ def test_a_mean_leaves_out_states_without_weight():
 def test_mixture_weight_recovers_omega():
     rng = np.random.default_rng(0)
     old = random_policy(rng, 4, 3)
-    target = policy_improvement.greedy_policy(rng.standard_normal((4, 3)))
+    target = improvement.greedy_policy(rng.standard_normal((4, 3)))
     assert bounds.mixture_weight(old, 0.7 * old + 0.3 * target) == pytest.approx(0.3)
 
 
@@ -256,7 +255,7 @@ def test_how_the_epsilons_are_related(problem):
     mdp, old, new = problem
     tv = bounds.total_variation(old, new).max()
     assert bounds.eps_new(mdp, old, new) <= 2 * tv * bounds.eps_a(mdp, old) + EXACT
-    mixture = policy_improvement.conservative_step(mdp, old, 0.3)
+    mixture = improvement.conservative_step(mdp, old, 0.3)
     assert bounds.eps_new(mdp, old, mixture) == pytest.approx(
         0.3 * bounds.eps_cpi(mdp, old), abs=EXACT
     )
@@ -357,7 +356,7 @@ def test_worst_cases_approach_their_limits(name, gamma):
 
 def test_the_greedy_target_is_at_most_half_as_bad_as_the_cpi_bound_allows():
     for mdp, old, _ in many_problems(100):
-        new = policy_improvement.conservative_step(mdp, old, 0.2)
+        new = improvement.conservative_step(mdp, old, 0.2)
         half = bounds.kakade_langford_bound(bounds.eps_cpi(mdp, old), 0.2, mdp.gamma) / 2
         assert bounds.gap(mdp, old, new) <= half + EXACT
 
@@ -368,7 +367,7 @@ def test_with_the_largest_advantage_the_sqrt_kl_bound_promises_nothing(gamma, pr
     old, shift = np.array([[0.5, 0.5]]), 0.01
     new = old + np.array([shift, -shift])
     mdp = MDP(np.ones((1, 2, 1)), [[1.0, -1.0]], gamma, [1.0])
-    gain = tabular.surrogate(mdp, old, new) - tabular.expected_return(mdp, old)
+    gain = exact.surrogate(mdp, old, new) - exact.expected_return(mdp, old)
     kl = bounds.kl_divergence(old, new)[0]
     assert (gain > bounds.sqrt_kl_bound(bounds.eps_a(mdp, old), kl, gamma)) == promises
 
@@ -416,35 +415,35 @@ def assert_rows_constant(x, rtol=1e-7):
 
 def test_policy_iteration_ends_at_the_best_of_all_policies(problem):
     mdp, policy = problem
-    result = policy_improvement.policy_iteration(mdp, policy)
+    result = improvement.policy_iteration(mdp, policy)
     every = (np.eye(3)[list(actions)] for actions in itertools.product(range(3), repeat=4))
-    best = max(tabular.expected_return(mdp, candidate) for candidate in every)
+    best = max(exact.expected_return(mdp, candidate) for candidate in every)
     assert result.returns[-1] == pytest.approx(best, abs=EXACT)
     assert (np.diff(result.returns) > -EXACT).all()
 
 
 def test_policy_iteration_from_an_optimal_policy_stops():
     mdp = MDP(np.ones((1, 2, 1)), [[1.0, 1.0]], 0.9, [1.0])
-    assert len(policy_improvement.policy_iteration(mdp, [[0.5, 0.5]]).policies) <= 2
+    assert len(improvement.policy_iteration(mdp, [[0.5, 0.5]]).policies) <= 2
 
 
 def test_conservative_step_mixes_and_by_default_maximises_the_guarantee(problem):
     mdp, old = problem
-    greedy = policy_improvement.greedy_policy(tabular.policy_evaluation(mdp, old).q)
-    mixture = policy_improvement.conservative_step(mdp, old, 0.25)
+    greedy = improvement.greedy_policy(exact.policy_evaluation(mdp, old).q)
+    mixture = improvement.conservative_step(mdp, old, 0.25)
     np.testing.assert_allclose(mixture, 0.75 * old + 0.25 * greedy)
-    eps, gain = bounds.eps_cpi(mdp, old), tabular.surrogate(mdp, old, greedy)
-    gain -= tabular.expected_return(mdp, old)
+    eps, gain = bounds.eps_cpi(mdp, old), exact.surrogate(mdp, old, greedy)
+    gain -= exact.expected_return(mdp, old)
     weights = np.linspace(0, 1, 100001)
     promised = weights * gain - [bounds.cpi_bound(eps, w, mdp.gamma) for w in weights]
-    chosen = bounds.mixture_weight(old, policy_improvement.conservative_step(mdp, old))
+    chosen = bounds.mixture_weight(old, improvement.conservative_step(mdp, old))
     assert chosen == pytest.approx(weights[promised.argmax()], abs=2e-5)
 
 
 def test_kl_penalty_step_is_optimal(problem):
     mdp, old = problem
-    advantages = tabular.policy_evaluation(mdp, old).advantage
-    new = policy_improvement.kl_penalty_step(old, advantages, PRICE)
+    advantages = exact.policy_evaluation(mdp, old).advantage
+    new = improvement.kl_penalty_step(old, advantages, PRICE)
     np.testing.assert_allclose(new.sum(axis=1), 1)
     nu = price_of_each_action(old, advantages, new, PRICE)
     assert_rows_constant(nu)
@@ -453,19 +452,19 @@ def test_kl_penalty_step_is_optimal(problem):
 
 def test_reps_step_is_optimal_and_agrees_to_first_order(problem):
     mdp, old = problem
-    advantages = tabular.policy_evaluation(mdp, old).advantage
-    new = policy_improvement.reps_step(old, advantages, PRICE)
+    advantages = exact.policy_evaluation(mdp, old).advantage
+    new = improvement.reps_step(old, advantages, PRICE)
     np.testing.assert_allclose(new.sum(axis=1), 1)
     assert_rows_constant(np.exp(advantages - PRICE * np.log(new / old)))
-    other = policy_improvement.kl_penalty_step(old, advantages, 1e4)
-    near = policy_improvement.reps_step(old, advantages, 1e4)
+    other = improvement.kl_penalty_step(old, advantages, 1e4)
+    near = improvement.reps_step(old, advantages, 1e4)
     assert 0 < np.abs(near - other).max() < 0.01 * np.abs(near - old).max()
 
 
 def test_kl_limit_step_uses_the_limit_in_every_state(problem):
     mdp, old = problem
-    advantages = tabular.policy_evaluation(mdp, old).advantage
-    new = policy_improvement.kl_limit_step(old, advantages, DELTA)
+    advantages = exact.policy_evaluation(mdp, old).advantage
+    new = improvement.kl_limit_step(old, advantages, DELTA)
     np.testing.assert_allclose(bounds.kl_divergence(old, new), DELTA, rtol=1e-9)
     gain = ((new - old) * advantages).sum(axis=1, keepdims=True)
     price = gain / ((new - old) ** 2 / new).sum(axis=1, keepdims=True)
@@ -474,29 +473,29 @@ def test_kl_limit_step_uses_the_limit_in_every_state(problem):
 
 def test_trust_region_step_uses_the_mean_kl_at_one_price(problem):
     mdp, old = problem
-    advantages = tabular.policy_evaluation(mdp, old).advantage
-    new = policy_improvement.trust_region_step(mdp, old, DELTA)
+    advantages = exact.policy_evaluation(mdp, old).advantage
+    new = improvement.trust_region_step(mdp, old, DELTA)
     kl = bounds.kl_divergence(old, new)
-    assert tabular.state_distribution(mdp, old) @ kl == pytest.approx(DELTA, rel=1e-9)
+    assert exact.state_distribution(mdp, old) @ kl == pytest.approx(DELTA, rel=1e-9)
     prices = -np.ptp(advantages[:, :2], axis=1) / np.ptp((old / new)[:, :2], axis=1)
     np.testing.assert_allclose(prices, prices[0], rtol=1e-7)
-    strict = policy_improvement.trust_region_step(mdp, old, DELTA, mean=False)
+    strict = improvement.trust_region_step(mdp, old, DELTA, mean=False)
     assert bounds.kl_divergence(old, strict).max() == pytest.approx(DELTA, rel=1e-9)
-    assert tabular.surrogate(mdp, old, strict) < tabular.surrogate(mdp, old, new)
+    assert exact.surrogate(mdp, old, strict) < exact.surrogate(mdp, old, new)
 
 
 @pytest.mark.parametrize("coefficient", [None, 5.0, 0.2])
 @pytest.mark.parametrize("mean", [False, True])
 def test_mm_step_maximises_its_minorant(problem, coefficient, mean):
     mdp, old = problem
-    new = policy_improvement.mm_step(mdp, old, coefficient, mean)
+    new = improvement.mm_step(mdp, old, coefficient, mean)
     if coefficient is None:
         coefficient = bounds.kl_coefficient(bounds.eps_a(mdp, old), mdp.gamma)
 
     def minorant(policy):
         kl = bounds.kl_divergence(old, policy)
-        kl = tabular.state_distribution(mdp, old) @ kl if mean else kl.max()
-        return tabular.surrogate(mdp, old, policy) - coefficient * kl
+        kl = exact.state_distribution(mdp, old) @ kl if mean else kl.max()
+        return exact.surrogate(mdp, old, policy) - coefficient * kl
 
     best, rng = minorant(new), np.random.default_rng(0)
     assert best > minorant(old)
@@ -508,10 +507,10 @@ def test_mm_step_maximises_its_minorant(problem, coefficient, mean):
         assert minorant(new + weight * (old - new)) <= best + 1e-12
 
 
-@pytest.mark.parametrize("step", [policy_improvement.conservative_step, policy_improvement.mm_step])
+@pytest.mark.parametrize("step", [improvement.conservative_step, improvement.mm_step])
 def test_the_guaranteed_steps_never_lose(step):
     for mdp, old, _ in many_problems(3):
-        result = policy_improvement.iterate(mdp, old, step, 2)
+        result = improvement.iterate(mdp, old, step, 2)
         assert len(result.policies) == 3
         assert (np.diff(result.returns) > -EXACT).all()
         assert result.returns[-1] > result.returns[0]
@@ -520,9 +519,9 @@ def test_the_guaranteed_steps_never_lose(step):
 def test_an_action_never_taken_stays_untaken_and_changes_nothing():
     old, advantages = np.array([[0.5, 0.5, 0.0]]), np.array([[1.0, -1.0, 9.0]])
     for step, setting in (
-        (policy_improvement.kl_penalty_step, 1.0),
-        (policy_improvement.kl_limit_step, 0.1),
-        (policy_improvement.reps_step, 1.0),
+        (improvement.kl_penalty_step, 1.0),
+        (improvement.kl_limit_step, 0.1),
+        (improvement.reps_step, 1.0),
     ):
         new = step(old, advantages, setting)
         assert new[0, 2] == 0.0
@@ -533,9 +532,9 @@ def test_where_nothing_is_better_nothing_changes():
     mdp = MDP(np.ones((1, 2, 1)), [[1.0, 1.0]], 0.9, [1.0])
     old = np.array([[0.25, 0.75]])
     for new in (
-        policy_improvement.mm_step(mdp, old, 1.0),
-        policy_improvement.trust_region_step(mdp, old, 0.1),
-        policy_improvement.trust_region_step(mdp, old, 0.0),
+        improvement.mm_step(mdp, old, 1.0),
+        improvement.trust_region_step(mdp, old, 0.1),
+        improvement.trust_region_step(mdp, old, 0.0),
     ):
         np.testing.assert_allclose(new, old, atol=1e-15)
 
@@ -543,13 +542,13 @@ def test_where_nothing_is_better_nothing_changes():
 def test_improvement_steps_refuse_impossible_settings(problem):
     mdp, old = problem
     for step, message in (
-        (lambda: policy_improvement.conservative_step(mdp, old, 1.5), "omega"),
-        (lambda: policy_improvement.trust_region_step(mdp, old, -1.0), "max_kl"),
-        (lambda: policy_improvement.mm_step(mdp, old, -1.0), "coefficient"),
-        (lambda: policy_improvement.kl_penalty_step(old, old, 0.0), "price"),
-        (lambda: policy_improvement.kl_penalty_step(old, old[:, :2], 1.0), "one shape"),
-        (lambda: policy_improvement.reps_step(old, old, 0.0), "temperature"),
-        (lambda: policy_improvement.iterate(mdp, old, policy_improvement.mm_step, -1), "steps"),
+        (lambda: improvement.conservative_step(mdp, old, 1.5), "omega"),
+        (lambda: improvement.trust_region_step(mdp, old, -1.0), "max_kl"),
+        (lambda: improvement.mm_step(mdp, old, -1.0), "coefficient"),
+        (lambda: improvement.kl_penalty_step(old, old, 0.0), "price"),
+        (lambda: improvement.kl_penalty_step(old, old[:, :2], 1.0), "one shape"),
+        (lambda: improvement.reps_step(old, old, 0.0), "temperature"),
+        (lambda: improvement.iterate(mdp, old, improvement.mm_step, -1), "steps"),
     ):
         with pytest.raises(ValueError, match=message):
             step()
@@ -564,7 +563,7 @@ def cosine(a, b):
 
 def ledger_return(theta):
     policy = ledger.softmax_policy(theta, ledger.ledger_features())
-    return tabular.expected_return(ledger.ledger_mdp(), policy)
+    return exact.expected_return(ledger.ledger_mdp(), policy)
 
 
 def test_policy_gradient_agrees_with_finite_differences():
@@ -583,7 +582,7 @@ def test_the_two_doors_look_alike_and_need_different_actions():
         np.random.default_rng(0).normal(size=(5, 3)), ledger.ledger_features()
     )
     np.testing.assert_array_equal(policy[0], policy[4])
-    advantage = tabular.policy_evaluation(mdp, np.full((6, 3), 1 / 3)).advantage
+    advantage = exact.policy_evaluation(mdp, np.full((6, 3), 1 / 3)).advantage
     assert advantage[0].argmax() == ledger.RIGHT
     assert advantage[4].argmin() == ledger.RIGHT
 
@@ -593,7 +592,7 @@ def test_dropping_the_discount_points_the_wrong_way_only_if_states_are_aliased(a
     mdp = ledger.ledger_mdp()
     features = ledger.ledger_features() if aliased else np.eye(6)
     theta = np.zeros((features.shape[1], 3))
-    often = tabular.undiscounted_distribution(mdp, ledger.softmax_policy(theta, features), 200)
+    often = exact.undiscounted_distribution(mdp, ledger.softmax_policy(theta, features), 200)
     right = ledger.policy_gradient(mdp, theta, features)
     dropped = ledger.policy_gradient(mdp, theta, features, often)
     assert cosine(right, dropped) == pytest.approx(expected, abs=5e-4)
@@ -610,9 +609,9 @@ def test_following_the_wrong_gradient_makes_the_ledger_policy_worse(dropped, exp
     for _ in range(100):
         policy = ledger.softmax_policy(theta, features)
         states = (
-            tabular.undiscounted_distribution(mdp, policy, 200)
+            exact.undiscounted_distribution(mdp, policy, 200)
             if dropped
-            else tabular.state_distribution(mdp, policy)
+            else exact.state_distribution(mdp, policy)
         )
         theta = theta + ledger.policy_gradient(mdp, theta, features, states)
     assert ledger_return(theta) == pytest.approx(expected, abs=1e-3)
@@ -620,9 +619,9 @@ def test_following_the_wrong_gradient_makes_the_ledger_policy_worse(dropped, exp
 
 def test_what_the_ledger_can_earn():
     mdp = ledger.ledger_mdp()
-    best = policy_improvement.policy_iteration(mdp, np.full((6, 3), 1 / 3)).returns[-1]
+    best = improvement.policy_iteration(mdp, np.full((6, 3), 1 / 3)).returns[-1]
     blind = max(
-        tabular.expected_return(mdp, np.eye(3)[np.array(actions)[ledger.LOOKS]])
+        exact.expected_return(mdp, np.eye(3)[np.array(actions)[ledger.LOOKS]])
         for actions in itertools.product(range(3), repeat=5)
     )
     assert (best, blind) == pytest.approx((4.162, 3.945), abs=1e-3)

@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .envs import BatchedEnv
-from .policies import CategoricalPolicy, Policy
+from ..experience.envs import BatchedEnv
+from ..policies import CategoricalPolicy, Policy
 from .trpo import PolicyStep, trpo_policy_step
 
 

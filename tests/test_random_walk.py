@@ -6,8 +6,8 @@ import torch
 from gymnasium.vector import AutoresetMode
 
 from course_lib.advantages import gae_scan
-from course_lib.chain import RandomWalk, gae_bias
-from course_lib.rollout import Collector
+from course_lib.experience.envs.random_walk import RandomWalk, gae_bias
+from course_lib.experience.rollout import Collector
 
 
 def test_undiscounted_values_are_the_chances_of_leaving_on_the_right():

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .advantages import normalize
+from ..advantages import normalize
 from .agent import Agent, Batch, require_finite
 from .settings import Settings
 from .updates import gradient_step, policy_change, value_loss

@@ -13,8 +13,8 @@ import torch
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
+from ..policies import Actor, ValueNetwork
 from .normalization import ObservationNormalizer, RewardScaler
-from .policies import Actor, ValueNetwork
 
 
 class EnvironmentFailedError(RuntimeError):

@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from .agent import Agent
-from .envs import make_envs
-from .policies import Policy
-from .rollout import Collector
+from ..algorithms.agent import Agent
+from ..experience.envs import make_envs
+from ..experience.rollout import Collector
+from ..policies import Policy
 
 
 def evaluate(
