@@ -1,19 +1,31 @@
 """Run the book's notebooks into the cache that Jupyter Book reads, and judge their outputs."""
 
+import contextlib
 import hashlib
+import json
 import multiprocessing
 import os
 import platform
 import shutil
 import tempfile
 import time
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from book.used import digests, is_fresh
+
+if TYPE_CHECKING:
+    from jupyter_cache.base import JupyterCacheAbstract
 
 PROCESSES = 2
-# What a notebook's output depends on besides its own code; jupyter-cache only knows the code.
+# What the pages depend on besides their own text.
 LIBRARY = ("course_lib", "results", "requirements.txt")
+# What every notebook's output depends on; what else it used is known from its kernel (book/used.py).
+# jupyter-cache only knows its code.
+ENVIRONMENT = ("requirements.txt",)
 
 
 class BuildError(Exception):
@@ -37,44 +49,81 @@ def fingerprint(root: Path, names: tuple[str, ...]) -> str:
 
 
 def run_notebooks(root: Path, pages: list[str]) -> None:
-    """Execute what is not in the cache, two notebooks at a time."""
-    import nbformat
-    from jupyter_cache import get_cache
-    from jupyter_cache.base import CacheBundleIn
-
+    """Execute what is not in the cache, or used something that changed, two at a time."""
     folder = root / "_build" / ".jupyter_cache"
-    library, seen = fingerprint(root, LIBRARY), folder / "library"
-    if not seen.is_file() or seen.read_text() != library:
+    environment, seen = fingerprint(root, ENVIRONMENT), folder / "environment"
+    if not seen.is_file() or seen.read_text() != environment:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        seen.write_text(library)
-    cache = get_cache(folder)
+        seen.write_text(environment)
+    with open_cache(folder) as cache:
+        waiting = stale_pages(root, pages, cache)
+        if not waiting:
+            return
+        # On a new machine the first import builds this cache, and says so on stderr: not in a page.
+        import matplotlib.font_manager  # noqa: F401
 
-    known = {record.hashkey for record in cache.list_cache_records()}
-    notebooks = {page: nbformat.read(root / page, as_version=4) for page in pages}
-    waiting = [p for p, nb in notebooks.items() if cache.create_hashed_notebook(nb)[1] not in known]
-    if not waiting:
-        return
-    # On a new machine the first import builds this cache, and says so on stderr: not in a notebook.
-    import matplotlib.font_manager  # noqa: F401
-
-    problems = []
-    with ProcessPoolExecutor(PROCESSES, multiprocessing.get_context("spawn")) as pool:
-        for page, outcome in zip(waiting, pool.map(partial(execute, root), waiting), strict=True):
-            notebook, seconds, found = outcome
-            print(f"{page}: {'failed' if found else 'ran'} in {seconds:.0f} s", flush=True)
-            problems += found
-            if not found:
-                bundle = CacheBundleIn(
-                    notebook, str(root / page), data={"execution_seconds": seconds}
-                )
-                cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+        problems = []
+        with ProcessPoolExecutor(PROCESSES, multiprocessing.get_context("spawn")) as pool:
+            outcomes = pool.map(partial(execute, root), waiting)
+            for page, (notebook, seconds, found, used) in zip(waiting, outcomes, strict=True):
+                print(f"{page}: {'failed' if found else 'ran'} in {seconds:.0f} s", flush=True)
+                problems += found
+                if not found:
+                    keep(cache, notebook, str(root / page), seconds, used)
     if problems:
         raise BuildError("\n\n".join(problems))
 
 
-def execute(root: Path, page: str) -> tuple[dict, float, list[str]]:
-    """Run one notebook in an empty folder; return it, the seconds it took, and what is wrong."""
+def stale_pages(root: Path, pages: list[str], cache: "JupyterCacheAbstract") -> list[str]:
+    """The pages that must run; Jupyter Book would take old outputs, so they leave the cache."""
+    import nbformat
+
+    records = {record.hashkey: record.pk for record in cache.list_cache_records()}
+    stale = []
+    for page in pages:
+        _, key = cache.create_hashed_notebook(nbformat.read(root / page, as_version=4))
+        if key not in records:
+            stale.append(page)
+        elif not is_fresh(root, used_by(cache, key)):
+            stale.append(page)
+            cache.remove_cache(records.pop(key))
+    return stale
+
+
+def keep(cache: "JupyterCacheAbstract", notebook, uri: str, seconds: float, used: dict) -> None:
+    """Put an executed notebook into the cache, and beside it what it used."""
+    from jupyter_cache.base import CacheBundleIn
+
+    bundle = CacheBundleIn(notebook, uri, data={"execution_seconds": seconds})
+    record = cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+    file = used_by(cache, record.hashkey)
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(json.dumps(used, indent=1))
+
+
+def used_by(cache: "JupyterCacheAbstract", key: str) -> Path:
+    """The file that says what a cached notebook used."""
+    return Path(cache.path) / "used" / f"{key}.json"
+
+
+@contextlib.contextmanager
+def open_cache(folder: Path) -> Iterator["JupyterCacheAbstract"]:
+    """Jupyter Book's cache; its database is closed at the end, which jupyter-cache leaves open."""
+    from jupyter_cache import get_cache
+
+    cache = get_cache(folder)
+    try:
+        yield cache
+    finally:
+        cache.db.dispose()
+
+
+def execute(root: Path, page: str) -> tuple[dict, float, list[str], dict[str, str]]:
+    """Run one notebook in an empty folder.
+
+    Return it, the seconds it took, what is wrong, and digests of what it used of the repository.
+    """
     import nbformat
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
@@ -90,10 +139,20 @@ def execute(root: Path, page: str) -> tuple[dict, float, list[str]]:
     }
     notebook = nbformat.read(root / page, as_version=4)
     started = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder, (root / "_build/kernels.log").open("ab") as log:
-        # Timings would become metadata of the cells, and those are part of jupyter-cache's key.
-        where = {"metadata": {"path": folder}}
-        client = NotebookClient(notebook, timeout=600, record_timing=False, resources=where)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        tempfile.TemporaryDirectory() as reports,
+        (root / "_build/kernels.log").open("ab") as log,
+    ):
+        report = Path(reports) / "used.json"
+        record = f"__import__('book.used').used.record({str(root)!r}, {str(report)!r})"
+        client = NotebookClient(
+            notebook,
+            timeout=600,
+            record_timing=False,  # it would become metadata, which is part of jupyter-cache's key
+            resources={"metadata": {"path": folder}},
+            extra_arguments=[f"--IPKernelApp.exec_lines={record}"],
+        )
         try:
             client.execute(env=environment, stderr=log)
             problems = problems_of(page, notebook)
@@ -101,7 +160,8 @@ def execute(root: Path, page: str) -> tuple[dict, float, list[str]]:
             problems = problems_of(page, notebook) or [
                 f"{page}: {str(error).strip()} (the kernel's log: _build/kernels.log)"
             ]
-    return notebook, time.monotonic() - started, problems
+        used = {} if problems else digests(root, report)
+    return notebook, time.monotonic() - started, problems, used
 
 
 def problems_of(page: str, notebook) -> list[str]:

@@ -8,11 +8,11 @@ import pytest
 
 import book.build
 from book.build import build, table_of_contents
-from book.notebooks import BuildError, run_notebooks
+from book.notebooks import BuildError, open_cache, run_notebooks, stale_pages
 
 nbformat = pytest.importorskip("nbformat")
 pytest.importorskip("jupyter_book")
-get_cache = pytest.importorskip("jupyter_cache").get_cache
+pytest.importorskip("jupyter_cache")
 
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = "parts:\n- chapters:\n"
@@ -121,6 +121,53 @@ def test_a_cached_notebook_runs_again_when_the_library_changed(good, tmp_path, c
         run(root)
 
 
+@pytest.fixture(scope="module")
+def used(tmp_path_factory):
+    """A book whose four notebooks use different things; all of them have run."""
+    cells = {
+        "01_module": ["import course_lib.lesson"],
+        "02_file": ["open('{root}/results/study/a.csv').close()"],
+        "03_folder": ["import os; os.listdir('{root}/results/study');"],
+        "04_program": ["import subprocess; subprocess.run(['true']);"],
+    }
+    root = tmp_path_factory.mktemp("used")
+    root = make_book(root, {k: [c.format(root=root) for c in code] for k, code in cells.items()})
+    (root / "course_lib" / "other.py").write_text("")
+    (root / "results" / "study").mkdir(parents=True)
+    (root / "results" / "study" / "a.csv").write_text("1")
+    (root / "results" / "study" / "b.csv").write_text("1")
+    run(root)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("change", "again"),
+    [
+        ("course_lib/other.py", "04_program"),
+        ("course_lib/lesson.py", "01_module 04_program"),
+        ("results/study/a.csv", "02_file 04_program"),
+        ("results/study/b.csv", "04_program"),
+        ("results/study/c.csv", "03_folder 04_program"),
+    ],
+)
+def test_only_notebooks_that_used_what_changed_run_again(used, tmp_path, change, again):
+    root = shutil.copytree(used, tmp_path / "copy", symlinks=True)
+    (root / change).write_text("changed = True\n")
+    pages = [page for page in table_of_contents(root) if page.endswith(".ipynb")]
+    with open_cache(root / "_build" / ".jupyter_cache") as cache:
+        stale = stale_pages(root, pages, cache)
+    assert " ".join(Path(page).stem for page in stale) == again
+
+
+def test_a_change_of_the_lock_runs_everything_again(used, tmp_path, capsys):
+    root = shutil.copytree(used, tmp_path / "copy", symlinks=True)
+    run(root)
+    assert capsys.readouterr().out == ""
+    (root / "requirements.txt").write_text("torch==1\n")
+    run(root)
+    assert capsys.readouterr().out.count(": ran in") == 4
+
+
 def test_two_notebooks_run_at_the_same_time(tmp_path):
     meet = """
 import pathlib, time
@@ -169,8 +216,8 @@ def test_a_notebook_with_a_fault_is_named_with_cell_and_error(faulty, name):
 
 
 def test_a_notebook_with_a_fault_is_not_cached(faulty):
-    cache = get_cache(faulty[0] / "_build" / ".jupyter_cache")
-    assert cache.list_cache_records() == []
+    with open_cache(faulty[0] / "_build" / ".jupyter_cache") as cache:
+        assert cache.list_cache_records() == []
 
 
 def test_a_failed_build_leaves_no_book(good, tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ import base64
 import html
 import io
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -12,7 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
-from ..training.train import DIAGNOSTICS, History
+if TYPE_CHECKING:
+    from ..training.train import History
 
 #: Okabe and Ito's colours: told apart with every common kind of colour blindness.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
@@ -107,7 +109,7 @@ def label_steps(axes: Axes) -> None:
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
 
 
-def plot_returns(histories: Sequence[History], window: int = 20) -> Figure:
+def plot_returns(histories: Sequence["History"], window: int = 20) -> Figure:
     """Training returns against environment steps, one thin line per seed.
 
     Parameters
@@ -159,6 +161,9 @@ def plot_diagnostics(updates: pd.DataFrame, columns: Sequence[str]) -> Figure:
     ValueError
         If a column is unknown.
     """
+    # Here, so that a chapter which only draws does not depend on the training loop.
+    from ..training.train import DIAGNOSTICS
+
     unknown = [name for name in columns if name not in DIAGNOSTICS]
     if unknown or not columns:
         raise ValueError(f"columns must be among {', '.join(DIAGNOSTICS)}; got {list(columns)}")
