@@ -35,8 +35,9 @@ def record(root: str, report: str) -> None:
         modules = [getattr(m, "__file__", None) for m in list(sys.modules.values())]
         paths = {os.path.realpath(p) for p in (*opened, *filter(None, modules))}
         below = {p.removeprefix(top) for p in paths if p.startswith(top)}
-        kept = sorted(p for p in below if p.startswith(("course_lib", "results")))
-        used = [p for p in kept if "__pycache__" not in p and os.path.exists(top + p)]
+        # An import lists the folders of the library; only a listing of results tells something.
+        kept = (p for p in sorted(below) if p.endswith(".py") or p.startswith("results"))
+        used = [p for p in kept if os.path.exists(top + p)]
         Path(report).write_text(json.dumps({"used": used, "programs": sorted(programs)}))
 
     sys.addaudithook(hook)

@@ -145,6 +145,7 @@ def used(tmp_path_factory):
     [
         ("course_lib/other.py", "04_program"),
         ("course_lib/lesson.py", "01_module 04_program"),
+        ("course_lib/new.py", "04_program"),
         ("results/study/a.csv", "02_file 04_program"),
         ("results/study/b.csv", "04_program"),
         ("results/study/c.csv", "03_folder 04_program"),
