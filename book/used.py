@@ -10,6 +10,7 @@ import atexit
 import hashlib
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -36,8 +37,8 @@ def record(root: str, report: str) -> None:
         paths = {os.path.realpath(p) for p in (*opened, *filter(None, modules))}
         below = {p.removeprefix(top) for p in paths if p.startswith(top)}
         # An import lists the folders of the library; only a listing of results tells something.
-        kept = (p for p in sorted(below) if p.endswith(".py") or p.startswith("results"))
-        used = [p for p in kept if os.path.exists(top + p)]
+        kept = re.compile(r"course_lib/.*\.py$|results(/|$)")
+        used = [p for p in sorted(below) if kept.match(p) and os.path.exists(top + p)]
         Path(report).write_text(json.dumps({"used": used, "programs": sorted(programs)}))
 
     sys.addaudithook(hook)
@@ -56,8 +57,9 @@ def digests(root: Path, report: Path) -> dict[str, str]:
     """The digest of everything that a report names; of everything there is, if it cannot tell."""
     found = json.loads(report.read_text()) if report.is_file() else None
     if found is None or found["programs"]:
-        files = [p for top in ("course_lib", "results") for p in sorted((root / top).rglob("*"))]
-        names = [p.relative_to(root).as_posix() for p in files if "__pycache__" not in p.parts]
+        tops = [root / "course_lib", root / "results"]
+        paths = [p for top in tops for p in (top, *sorted(top.rglob("*")))]
+        names = [p.relative_to(root).as_posix() for p in paths if "__pycache__" not in p.parts]
     else:
         names = found["used"]
     return {name: digest(root / name) for name in names}
