@@ -1,0 +1,130 @@
+"""What many seeds say: interquartile means, bootstrap intervals, failure rates (chapter 13)."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+
+class Estimate(NamedTuple):
+    """A number with the limits of its interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def interquartile_mean(scores: ArrayLike, axis: int = 0) -> NDArray:
+    """Mean of the middle half: without the lowest and the highest quarter, N / 4 rounded down.
+
+    Parameters
+    ----------
+    scores : array, shape (..., N, ...)
+        Scores of N runs along ``axis``.
+    axis : int
+
+    Returns
+    -------
+    ndarray
+        Without that axis.
+
+    References
+    ----------
+    Agarwal et al. (2021), "Deep reinforcement learning at the edge of the statistical precipice".
+    """
+    return stats.trim_mean(scores, 0.25, axis=axis)
+
+
+def bootstrap_interval(
+    strata: Sequence[ArrayLike],
+    statistic: Callable[..., NDArray] = interquartile_mean,
+    level: float = 0.95,
+    resamples: int = 10_000,
+    seed: int = 0,
+) -> Estimate:
+    """Statistic of all runs, with its stratified percentile bootstrap interval.
+
+    Runs are drawn with replacement within each stratum, so every resample has as many runs of
+    every task as there are.
+
+    Parameters
+    ----------
+    strata : sequence of arrays, each of shape (N_i,)
+        Scores of the runs, one array per task.
+    statistic : callable
+        Called as ``statistic(scores, axis=-1)`` on the runs of all strata together.
+    level : float in (0, 1)
+    resamples : int, at least 1
+    seed : int
+        Decides the resamples.
+
+    Returns
+    -------
+    Estimate
+        The limits equal the value where no run differs from another.
+
+    Raises
+    ------
+    ValueError
+        If a stratum is empty, or a score is not a number.
+
+    References
+    ----------
+    Efron and Tibshirani (1993); stratified by task as in Agarwal et al. (2021).
+    """
+    samples = [np.asarray(scores, dtype=float) for scores in strata]
+    if not samples or any(sample.ndim != 1 or not len(sample) for sample in samples):
+        raise ValueError("strata must be one or more arrays of shape (N,), none of them empty")
+    if not all(np.isfinite(sample).all() for sample in samples):
+        raise ValueError("a score is not finite: count a run that diverged as a failure instead")
+
+    def of_all(*drawn: NDArray, axis: int = -1) -> NDArray:
+        return statistic(np.concatenate(drawn, axis=axis), axis=axis)
+
+    value = float(of_all(*samples))
+    if all(np.ptp(sample) == 0 for sample in samples):
+        return Estimate(value, value, value)  # scipy would say NaN
+    interval = stats.bootstrap(
+        samples,
+        of_all,
+        n_resamples=resamples,
+        confidence_level=level,
+        method="percentile",
+        vectorized=True,
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    return Estimate(value, float(interval.low), float(interval.high))
+
+
+def failure_rate(returns: ArrayLike, threshold: float, level: float = 0.95) -> Estimate:
+    """Share of runs that failed, with its Wilson score interval.
+
+    Parameters
+    ----------
+    returns : array, shape (N,)
+        Final return of every run; NaN marks one that diverged, which is a failure.
+    threshold : float
+        A run on it has not failed.
+    level : float in (0, 1)
+
+    Returns
+    -------
+    Estimate
+
+    Raises
+    ------
+    ValueError
+        If there are no runs.
+
+    References
+    ----------
+    Wilson (1927), "Probable inference, the law of succession, and statistical inference".
+    """
+    returns = np.asarray(returns, dtype=float)
+    if returns.ndim != 1 or not len(returns):
+        raise ValueError(f"returns must have shape (N,) with N > 0, not {returns.shape}")
+    failed = int(np.sum(~(returns >= threshold)))  # NaN >= threshold is false
+    interval = stats.binomtest(failed, len(returns)).proportion_ci(level, method="wilson")
+    return Estimate(failed / len(returns), float(interval.low), float(interval.high))

@@ -1,0 +1,207 @@
+"""One run of a study: train, evaluate on the way and at the end, and tell what happened."""
+
+import dataclasses
+import math
+import platform
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pandas as pd
+import torch
+
+from .. import __version__
+from ..algorithms import algorithm_of
+from ..algorithms.agent import Agent
+from ..algorithms.settings import Settings
+from .evaluation import evaluate
+from .train import train
+
+#: Columns of `History.updates` that a record keeps, as means between two evaluations.
+KEPT = (
+    "mean_return",
+    "kl",
+    "entropy",
+    "clip_fraction",
+    "effective_sample_size",
+    "explained_variance",
+    "accepted",
+    "value_loss",
+)
+DIGITS = 5
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of a study.
+
+    Attributes
+    ----------
+    arm : str
+        Name of the arm, which is also its folder.
+    env_id : str
+    settings : Settings
+    steps, seed : int
+    evaluate_every : int
+        Environment steps between evaluations.
+    episodes, final_episodes : int
+        Episodes of each evaluation on the way and of the two at the end.
+    keep : bool
+        Whether the trained agent is kept beside the record.
+    """
+
+    arm: str
+    env_id: str
+    settings: Settings
+    steps: int
+    seed: int
+    evaluate_every: int
+    episodes: int = 20
+    final_episodes: int = 100
+    keep: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.arm}-{self.seed:04d}"
+
+    @property
+    def file(self) -> Path:
+        """Where its record belongs, below the study's folder."""
+        return Path(self.arm) / f"{self.seed:04d}.json"
+
+    def described(self) -> dict[str, Any]:
+        """What decides the run's numbers, as plain values."""
+        settings = dataclasses.asdict(self.settings)
+        return {
+            "arm": self.arm,
+            "env_id": self.env_id,
+            "algorithm": algorithm_of(self.settings),
+            "settings": {**settings, "hidden": list(settings["hidden"])},
+            "steps": self.steps,
+            "seed": self.seed,
+            "evaluate_every": self.evaluate_every,
+            "episodes": self.episodes,
+            "final_episodes": self.final_episodes,
+        }
+
+
+class Watch:
+    """The callback of a run: evaluates every so many steps, and keeps what it saw.
+
+    The policy that is evaluated at step k is the one that acts there.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.steps: list[int] = []
+        self.means: list[float] = []
+        self.spreads: list[float] = []
+        self.agent: Agent | None = None
+        self.paused = 0.0
+
+    def __call__(self, step: int, agent: Agent) -> None:
+        self.agent = agent
+        rollout = self.job.settings.n_envs * self.job.settings.horizon
+        due = len(self.steps) * self.job.evaluate_every
+        if step + rollout <= due and step < self.job.steps:
+            return
+        before = time.process_time()
+        returns = evaluate(agent, self.job.env_id, self.job.episodes, self.job.seed)
+        self.steps.append(step)
+        self.means.append(float(returns.mean()))
+        self.spreads.append(float(returns.std()))
+        self.paused += time.process_time() - before
+
+
+def run_job(job: Job) -> dict[str, Any]:
+    """Run a job from start to end.
+
+    Returns
+    -------
+    dict of plain values
+        ``job``: what was asked; ``evaluations``: step, mean and standard deviation of the
+        deterministic returns; ``final``: returns of the two last evaluations, ``deterministic`` and
+        ``sampled``; ``updates``: diagnostics, averaged between evaluations; ``diverged``: why the
+        run stopped by itself, empty if it did not; ``made``: seconds, versions, commit.
+    """
+    watch, diverged, rows = Watch(job), "", pd.DataFrame()
+    wall, cpu = time.perf_counter(), time.process_time()
+    try:
+        history = train(
+            job.env_id, job.settings, job.steps, job.seed, progress=False, callback=watch
+        )
+        rows = history.updates
+    except FloatingPointError as error:
+        diverged = str(error)
+    seconds = time.process_time() - cpu - watch.paused
+    record: dict[str, Any] = {
+        "job": job.described(),
+        "evaluations": {
+            "step": watch.steps,
+            "mean": _rounded(watch.means),
+            "std": _rounded(watch.spreads),
+        },
+        "final": {} if diverged else final_returns(job, watch.agent),
+        "updates": between(rows, watch.steps),
+        "diverged": diverged,
+        "made": {
+            "cpu_seconds": round(seconds, 2),
+            "wall_seconds": round(time.perf_counter() - wall, 2),
+            **versions(),
+        },
+    }
+    return record
+
+
+def final_returns(job: Job, agent: Agent | None) -> dict[str, list[float]]:
+    """Returns of fresh episodes of the trained agent, without and with its noise."""
+    assert agent is not None
+    kinds = {"deterministic": True, "sampled": False}
+    return {
+        kind: _rounded(
+            evaluate(agent, job.env_id, job.final_episodes, job.seed, deterministic=quiet)
+        )
+        for kind, quiet in kinds.items()
+    }
+
+
+def between(rows: pd.DataFrame, steps: list[int]) -> dict[str, list[float]]:
+    """Means of the diagnostics between evaluations; NaN where there was nothing to average."""
+    if rows.empty or len(steps) < 2:
+        return {}
+    bins = pd.cut(rows["step"], steps, labels=False)
+    names = [name for name in KEPT if name in rows]
+    means = rows[names].groupby(bins).mean().reindex(range(len(steps) - 1))
+    return {"step": steps[1:], **{name: _rounded(means[name]) for name in names}}
+
+
+def versions() -> dict[str, str]:
+    """What the numbers depend on besides the job."""
+    root = Path(__file__).resolve().parents[2]
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True)
+        commit = done.stdout.strip()
+    except OSError:
+        commit = ""
+    return {
+        "course_lib": __version__,
+        "commit": commit,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "gymnasium": gymnasium.__version__,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+    }
+
+
+def _rounded(values: Any) -> list[float]:
+    """To `DIGITS` significant digits: a record is a few kilobytes."""
+    return [
+        float(f"{x:.{DIGITS}g}") if math.isfinite(x) else float("nan")
+        for x in np.asarray(values, dtype=float).ravel()
+    ]

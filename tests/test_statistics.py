@@ -1,0 +1,72 @@
+"""Statistics over seeds, against closed forms and counts by hand."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from course_lib.training.statistics import (
+    Estimate,
+    bootstrap_interval,
+    failure_rate,
+    interquartile_mean,
+)
+
+SCORES = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=40)
+
+
+@given(SCORES)
+def test_interquartile_mean_is_the_mean_of_the_sorted_middle(scores):
+    ordered, cut = sorted(scores), len(scores) // 4
+    middle = ordered[cut : len(scores) - cut]
+    assert interquartile_mean(scores) == pytest.approx(sum(middle) / len(middle), abs=1e-6)
+
+
+def test_interquartile_mean_does_not_see_a_quarter_that_crashed():
+    assert interquartile_mean([350] * 6 + [-20, -20]) == 350
+
+
+def test_interval_of_a_mean_is_the_normal_one_for_many_runs():
+    scores = np.random.default_rng(0).normal(5, 2, 400)
+    value, low, high = bootstrap_interval([scores], np.mean)
+    half = stats.norm.ppf(0.975) * scores.std() / np.sqrt(400)
+    assert value == pytest.approx(scores.mean())
+    assert (low, high) == pytest.approx((value - half, value + half), abs=0.02)
+
+
+def test_strata_are_resampled_apart():
+    # Two tasks without any spread inside: mixing them would give an interval, strata do not.
+    assert bootstrap_interval([[0.0] * 5, [1.0] * 5]) == Estimate(0.5, 0.5, 0.5)
+    scores = [[0.0, 0.0, 0.1], [1.0, 1.0, 1.1]]
+    _, low, high = bootstrap_interval(scores, np.mean)
+    assert 0.5 <= low < high <= 0.6 + 1e-12
+
+
+def test_the_same_seed_gives_the_same_interval():
+    scores = [np.arange(10.0) ** 1.7]
+    assert bootstrap_interval(scores) == bootstrap_interval(scores)
+    assert bootstrap_interval(scores) != bootstrap_interval(scores, seed=1)
+
+
+@pytest.mark.parametrize("strata", [[], [[]], [[1.0, np.nan]], [np.zeros((2, 2))]])
+def test_what_has_no_interval_is_refused(strata):
+    with pytest.raises(ValueError, match=r"strata must|not finite"):
+        bootstrap_interval(strata)
+
+
+@given(st.integers(0, 30), st.integers(1, 30))
+def test_wilson_limits_solve_their_quadratic(failed, others):
+    n = failed + others
+    p, low, high = failure_rate([0.0] * failed + [1.0] * others, 0.5)
+    z = stats.norm.ppf(0.975)
+    assert p == failed / n
+    for q in (low, high):
+        assert (p - q) ** 2 == pytest.approx(z**2 * q * (1 - q) / n, abs=1e-9)
+    assert low <= p <= high
+
+
+def test_a_run_that_diverged_failed_and_one_on_the_threshold_did_not():
+    assert failure_rate([np.nan, 330.0, 329.9, 400.0], 330).value == 0.5
+    with pytest.raises(ValueError, match="N > 0"):
+        failure_rate([], 0)

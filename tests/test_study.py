@@ -1,0 +1,230 @@
+"""Studies: read strictly, run in processes or on a cluster, killed and resumed, never repeated."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from course_lib.training.study import load_runs, read_study, run_study
+
+pytest.importorskip("distributed")
+
+STUDY = """
+title = "Two arms"
+evaluate_every = 256
+episodes = 2
+final_episodes = 3
+[[arms]]
+name = "short"
+algorithm = "ppo"
+env = "CartPole-v1"
+steps = 1024
+seeds = [0, 3]
+settings = { n_envs = 4, horizon = 64, epochs = 1, minibatch_size = 64 }
+[[arms]]
+name = "other"
+algorithm = "a2c"
+env = "CartPole-v1"
+steps = 512
+seeds = [5, 6]
+settings = { n_envs = 4, horizon = 64 }
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "study.toml"
+    path.write_text(STUDY)
+    return path
+
+
+def numbers(folder):
+    """What the runs found, without what they took."""
+    return json.dumps([{**run, "made": None} for run in load_runs(folder)])
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A study that ran in one go on two processes."""
+    folder = tmp_path_factory.mktemp("finished")
+    (folder / "study.toml").write_text(STUDY)
+    study = read_study(folder / "study.toml")
+    assert run_study(study, folder / "runs", progress=False) == {}
+    return folder / "runs"
+
+
+def test_a_record_holds_what_was_asked_and_what_was_found(finished):
+    runs = load_runs(finished)
+    assert [(r["job"]["arm"], r["job"]["seed"]) for r in runs] == [
+        ("other", 5), ("short", 0), ("short", 1), ("short", 2),
+    ]  # fmt: skip
+    run = runs[1]
+    assert run["job"]["settings"]["horizon"] == 64
+    assert run["job"]["settings"]["gamma"] == 0.98  # the preset's
+    assert run["evaluations"]["step"] == [0, 256, 512, 768, 1024]
+    assert run["updates"]["step"] == [256, 512, 768, 1024]
+    assert [len(run["final"][kind]) for kind in ("deterministic", "sampled")] == [3, 3]
+    assert run["diverged"] == ""
+    assert set(run["made"]) >= {"cpu_seconds", "commit", "torch", "python"}
+    assert (finished / "short" / "0001.json").stat().st_size < 4_000
+
+
+def test_a_finished_study_runs_nothing(finished, file):
+    def never(job):
+        raise AssertionError("ran again")
+
+    before = {f: f.stat().st_mtime_ns for f in finished.rglob("*.json")}
+    assert run_study(read_study(file), finished, progress=False, run=never) == {}
+    assert before == {f: f.stat().st_mtime_ns for f in finished.rglob("*.json")}
+
+
+def test_a_run_with_other_settings_is_not_taken_for_this_one(finished, file):
+    file.write_text(STUDY.replace("steps = 1024", "steps = 2048"))
+    with pytest.raises(ValueError, match=r"0000\.json is a run with another steps: move it away"):
+        run_study(read_study(file), finished, progress=False)
+
+
+def test_a_smaller_version_takes_the_first_seeds(file):
+    jobs = read_study(file).smaller(seeds=2, steps=600).jobs
+    assert [(job.arm, job.seed, job.steps) for job in jobs] == [
+        ("short", 0, 600), ("short", 1, 600), ("other", 5, 512),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("title =", "titel =", "study.toml: title missing"),
+        ("episodes = 2", "episode = 2", "no key episode"),
+        ("epochs = 1", "epoch = 1", r"arm short: .*epoch"),
+        ("epochs = 1", "epochs = 0", r"arm short: epochs"),
+        ('name = "other"', 'name = "short"', "arm short: another arm has this name"),
+        ("seeds = [5, 6]", "", "arm other: seeds missing"),
+        ("title = ", "title ", "study.toml is not TOML"),
+    ],
+)
+def test_a_faulty_file_is_refused_by_name(file, old, new, message):
+    file.write_text(STUDY.replace(old, new))
+    with pytest.raises(ValueError, match=message):
+        read_study(file)
+
+
+def dies(job):
+    """A run that takes its worker with it, whatever worker that is."""
+    if (job.arm, job.seed) == ("short", 1):
+        os._exit(1)
+    return {"job": job.described()}
+
+
+def test_a_run_that_kills_its_worker_is_reported_and_the_others_finish(tmp_path, file):
+    failed = run_study(read_study(file), tmp_path / "runs", progress=False, run=dies)
+    ((job, reason),) = failed.items()
+    assert job.name == "short-0001"
+    assert reason.startswith("KilledWorker")
+    assert len(load_runs(tmp_path / "runs")) == 3
+
+
+SCRIPT = """
+import sys
+from course_lib.training.study import read_study, run_study
+if __name__ == "__main__":
+    run_study(read_study(sys.argv[1]), sys.argv[2], progress=False)
+"""
+
+
+def test_a_killed_study_resumes_and_ends_with_the_same_numbers(tmp_path, file, finished):
+    script, runs = tmp_path / "script.py", tmp_path / "runs"
+    script.write_text(SCRIPT)
+    first = subprocess.Popen(
+        [sys.executable, script, file, runs], start_new_session=True, stderr=subprocess.DEVNULL
+    )
+    wait_for(lambda: list(runs.rglob("*.json")))
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    kept = {f: f.stat().st_mtime_ns for f in runs.rglob("*.json")}
+    assert run_study(read_study(file), runs, progress=False) == {}
+    assert kept == {f: f.stat().st_mtime_ns for f in kept}
+    assert numbers(runs) == numbers(finished)
+
+
+def wait_for(condition, seconds=120):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@contextmanager
+def cluster(folder):
+    """A scheduler and two workers, as processes of their own."""
+    log = (folder / "scheduler.log").open("w")
+    base = [sys.executable, "-m", "distributed.cli"]
+    scheduler = subprocess.Popen(
+        [*base[:2], "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0",
+         "--no-dashboard"],
+        stderr=log,
+    )  # fmt: skip
+    processes = [scheduler]
+    try:
+        pattern = re.compile(r"Scheduler at:\s+(tcp://\S+)")
+        wait_for(lambda: pattern.search((folder / "scheduler.log").read_text()))
+        address = pattern.search((folder / "scheduler.log").read_text()).group(1)
+        for _ in range(2):
+            command = [
+                sys.executable, "-m", "distributed.cli.dask_worker", address,
+                "--nthreads", "1", "--no-nanny", "--no-dashboard",
+                "--local-directory", str(folder),
+            ]  # fmt: skip
+            processes.append(subprocess.Popen(command, stderr=subprocess.DEVNULL))
+        yield address, processes[1:]
+    finally:
+        for process in reversed(processes):
+            process.kill()
+            process.wait()
+        log.close()
+
+
+def waits_for_a_death(job):
+    """The first run to start here waits until its worker is killed; later ones work."""
+    Path(os.environ["STUDY_MARK"]).open("a").close()
+    with Path(os.environ["STUDY_MARK"]).open("a") as mark:
+        mark.write(f"{os.getpid()}\n")
+    if job.seed == 0:
+        while Path(os.environ["STUDY_MARK"]).read_text().split()[0] == str(os.getpid()):
+            time.sleep(0.05)
+    return {"job": job.described()}
+
+
+def test_a_cluster_of_processes_loses_a_worker_and_no_run(tmp_path, file, monkeypatch):
+    mark = tmp_path / "mark"
+    monkeypatch.setenv("STUDY_MARK", str(mark))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), *sys.path]))
+    with cluster(tmp_path) as (address, workers):
+        import threading
+
+        def kill_the_first():
+            wait_for(mark.is_file)
+            wait_for(lambda: mark.read_text().split())
+            os.kill(int(mark.read_text().split()[0]), signal.SIGKILL)
+
+        killer = threading.Thread(target=kill_the_first)
+        killer.start()
+        failed = run_study(
+            read_study(file), tmp_path / "runs", dask=address, progress=False, run=waits_for_a_death
+        )
+        killer.join()
+        assert sum(worker.poll() is not None for worker in workers) == 1
+    assert failed == {}
+    assert len(load_runs(tmp_path / "runs")) == 4
+
+
+def test_a_scheduler_that_is_not_there_is_an_error_of_its_own(tmp_path, file):
+    with pytest.raises(OSError, match=r"127\.0\.0\.1:9"):
+        run_study(read_study(file), tmp_path, dask="tcp://127.0.0.1:9", progress=False)
