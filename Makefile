@@ -43,8 +43,9 @@ browser:  ## install Debian's Chromium and its driver, for the browser tests
 grade: $(INSTALLED)  ## check the exercises you have written
 	$(BIN)/python -m pytest exercises
 
-exercises: $(INSTALLED)  ## derive the exercise notebooks from the solutions
+exercises: $(INSTALLED)  ## derive the exercises from the solutions, and appendix B from the chapters
 	$(BIN)/python -m course_lib.grading.generate
+	$(BIN)/python -m book.appendices
 
 benchmarks: $(INSTALLED)  ## measure what is missing in results/benchmarks beside other libraries
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[compare,fast]'

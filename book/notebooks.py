@@ -1,6 +1,7 @@
 """Run the book's notebooks into the cache that Jupyter Book reads, and judge their outputs."""
 
 import contextlib
+import copy
 import hashlib
 import json
 import multiprocessing
@@ -26,6 +27,10 @@ LIBRARY = ("course_lib", "results", "requirements.txt")
 # What every notebook's output depends on; what else it used is known from its kernel (book/used.py).
 # jupyter-cache only knows its code.
 ENVIRONMENT = ("requirements.txt",)
+
+
+# Set in the environment: run each notebook's cells twice, and compare what they print.
+AGAIN = "BOOK_RUN_CELLS_TWICE"
 
 
 class BuildError(Exception):
@@ -138,6 +143,9 @@ def execute(root: Path, page: str) -> tuple[dict, float, list[str], dict[str, st
         "MKL_NUM_THREADS": "1",
     }
     notebook = nbformat.read(root / page, as_version=4)
+    count = len(notebook.cells)
+    if os.environ.get(AGAIN):
+        notebook.cells += copy.deepcopy(notebook.cells)
     started = time.monotonic()
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -161,7 +169,36 @@ def execute(root: Path, page: str) -> tuple[dict, float, list[str], dict[str, st
                 f"{page}: {str(error).strip()} (the kernel's log: _build/kernels.log)"
             ]
         used = {} if problems else digests(root, report)
+    problems += differences(page, notebook.cells[:count], notebook.cells[count:])
+    del notebook.cells[count:]
     return notebook, time.monotonic() - started, problems, used
+
+
+def differences(page: str, first: list, second: list) -> list[str]:
+    """What a second run of the cells, in the same kernel, printed otherwise than the first.
+
+    A reader goes back and runs a cell again. Cells tagged ``timing`` may print other numbers.
+    """
+    problems = []
+    for number, (cell, again) in enumerate(zip(first, second, strict=False), start=1):
+        if "timing" not in cell.metadata.get("tags", []) and printed(cell) != printed(again):
+            problems.append(
+                f"{page}, cell {number} prints something else when the cells run again:\n"
+                f"    {printed(cell)!r:.300}\n    {printed(again)!r:.300}"
+            )
+    return problems
+
+
+def printed(cell) -> str:
+    """The text that a cell left: what it printed, and its last value."""
+    texts = []
+    for output in cell.get("outputs", []):
+        if output.output_type == "stream":
+            texts.append(output.text)
+        elif output.output_type == "execute_result":
+            value = output.data.get("text/plain", "")
+            texts.append("" if " object at 0x" in value or value.startswith("<") else value)
+    return "".join(texts)
 
 
 def problems_of(page: str, notebook) -> list[str]:

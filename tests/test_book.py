@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from book.build import build, table_of_contents
+from book.notebooks import AGAIN
 from book.tagged_equations import TAG_COMMAND, anchor
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -75,8 +76,13 @@ arguments[0].dispatchEvent(new Event('input', {bubbles: true}));
 
 @pytest.fixture(scope="module")
 def html():
-    """The folder of the built book; builds it if it is not there or not fresh."""
-    return build(ROOT).parent
+    """The folder of the built book; builds it if it is not there or not fresh.
+
+    Cells run twice, and must print the same both times.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(AGAIN, "1")
+        return build(ROOT).parent
 
 
 def pages_of(html):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import book.build
+import book.notebooks
 from book.build import build, table_of_contents
 from book.notebooks import BuildError, open_cache, run_notebooks, stale_pages
 
@@ -182,6 +183,28 @@ while not other.exists():
     a, b = str(tmp_path / "a"), str(tmp_path / "b")
     cells = {"01_a": [meet.format(mine=a, other=b)], "02_b": [meet.format(mine=b, other=a)]}
     run(make_book(tmp_path / "book", cells))
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        (["x = 1", "x += 1\nprint(x)"], ""),
+        (["import itertools\nc = itertools.count() if 'c' not in globals() else c", "print(next(c))"],
+         "cell 3 prints something else"),
+        (["y = globals().get('y', 0) + 1", "y"], "cell 3 prints something else"),
+        (["y = globals().get('y', 0) + 1", ("y", ["timing"])], ""),
+    ],
+)  # fmt: skip
+def test_cells_that_print_something_else_the_second_time_are_named(
+    tmp_path, monkeypatch, cells, message
+):
+    monkeypatch.setenv(book.notebooks.AGAIN, "1")
+    root = make_book(tmp_path / "book", {"01_first": cells})
+    if not message:
+        run(root)
+        return
+    with pytest.raises(BuildError, match=message):
+        run(root)
 
 
 FAULTS = {

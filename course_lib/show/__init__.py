@@ -1,11 +1,13 @@
 """What draws, films and shows: figures, GIFs, playable figures, source code."""
 
+from .claims import claim
 from .explore import panel, playable
 from .plots import picture, plot_diagnostics, plot_returns, use_style
 from .render import film, record_episode
 from .source import show_source
 
 __all__ = [
+    "claim",
     "film",
     "panel",
     "picture",

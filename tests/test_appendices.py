@@ -1,0 +1,54 @@
+"""Appendix B: a row for every equation, and no row that points at nothing."""
+
+import ast
+import functools
+import importlib
+import json
+from pathlib import Path
+
+import pytest
+
+from book.appendices import PAGE, equation_map, equations
+from course_lib.grading import specs
+from tests.pattern import TAG, cells_of, text_of
+from tests.test_pattern import EARLIER
+
+ROOT = Path(__file__).resolve().parent.parent
+ROWS = [
+    pytest.param(number, row, id=number)
+    for rows in equations(ROOT).values()
+    for number, row in rows.items()
+]
+
+
+def test_the_page_is_generated():
+    assert (ROOT / PAGE).read_text(encoding="utf-8") == equation_map(ROOT)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "chapters").glob("*.ipynb")), ids=lambda p: p.stem)
+def test_every_tagged_equation_has_a_row_and_every_row_an_equation(path):
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    tags = [f"{a}.{b}" for a, b in TAG.findall(text_of(cells_of(notebook)))]
+    if path.stem not in EARLIER:
+        assert sorted(equations(ROOT)[path.name]) == sorted(tags)
+
+
+@functools.cache
+def tests_in(file):
+    tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
+    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+
+
+@pytest.mark.parametrize(("number", "row"), ROWS)
+def test_a_row_points_at_what_exists(number, row):
+    assert row["says"]
+    assert set(row) <= {"says", "code", "test", "exercise"}
+    if code := row.get("code"):
+        module, _, name = code.rpartition(".")
+        assert callable(getattr(importlib.import_module(module), name))
+        assert row.get("test"), "a function needs a test that holds it to its equation"
+    if test := row.get("test"):
+        file, _, name = test.partition("::")
+        assert name in tests_in(file)
+    if exercise := row.get("exercise"):
+        assert exercise in specs.SPECS
