@@ -34,7 +34,7 @@ def test_every_tagged_equation_has_a_row_and_every_row_an_equation(path):
 
 
 @functools.cache
-def tests_in(file):
+def names_in(file):
     tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
     return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
 
@@ -49,6 +49,6 @@ def test_a_row_points_at_what_exists(number, row):
         assert row.get("test"), "a function needs a test that holds it to its equation"
     if test := row.get("test"):
         file, _, name = test.partition("::")
-        assert name in tests_in(file)
+        assert name in names_in(file)
     if exercise := row.get("exercise"):
         assert exercise in specs.SPECS
