@@ -132,6 +132,7 @@ class ReplayableVectorEnv(SyncVectorEnv):
         env_kwargs: Mapping[str, Any] | None = None,
         **settings: Any,
     ) -> None:
+        self.name = name_of(env)
         made: list[gym.Env] = []
 
         def make() -> gym.Env:
