@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from ..advantages import normalize
+from ..kinds import NotNegative
 from .agent import Agent, Batch, require_finite
 from .reinforce import policy_gradient_loss
 from .settings import Settings
@@ -27,7 +28,7 @@ class A2CSettings(Settings):
     """
 
     entropy_coef: float = 0.0
-    value_coef: float = 0.5
+    value_coef: NotNegative = 0.5
     normalize_advantages: bool = True
 
 

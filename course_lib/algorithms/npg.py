@@ -1,7 +1,7 @@
 """The natural policy gradient: a step in the metric of the KL, taken on trust (chapter 5)."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 import torch
@@ -9,6 +9,7 @@ from torch.autograd import grad
 
 from ..advantages import normalize
 from ..conjugate_gradient import conjugate_gradient
+from ..kinds import Count, NotNegative, Positive, Range
 from ..natural import natural_step
 from ..network_fisher import network_fisher_operator
 from ..parameters import assign, flatten
@@ -39,22 +40,16 @@ class NPGSettings(Settings):
         Give the rollout's advantages mean 0 and standard deviation 1.
     """
 
-    max_kl: float = 0.01
-    step_size: float | None = None
-    damping: float = 0.1
-    cg_iterations: int = 10
-    cg_tolerance: float = 1e-10
-    critic_epochs: int = 10
-    minibatch_size: int = 256
+    max_kl: Positive = 0.01
+    step_size: Positive | None = None
+    damping: NotNegative = 0.1
+    cg_iterations: Count = 10
+    cg_tolerance: Annotated[float, Range(0, 1, high_open=True)] = 1e-10
+    critic_epochs: Count = 10
+    minibatch_size: Count = 256
     normalize_advantages: bool = True
 
     adam_for_policy: ClassVar[bool] = False
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.require_positive("max_kl", "cg_iterations", "critic_epochs", "minibatch_size")
-        if self.step_size is not None:
-            self.require_positive("step_size")
 
 
 def update(

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ..advantages import normalize
+from ..kinds import Count, NotNegative, Positive
 from ..surrogate import importance_ratio, kl_divergence
 from .agent import Agent, Batch, require_finite
 from .settings import Settings
@@ -34,19 +35,13 @@ class PPOSettings(Settings):
         Give the rollout's advantages mean 0 and standard deviation 1.
     """
 
-    epochs: int = 10
-    minibatch_size: int = 64
-    clip_range: float = 0.2
+    epochs: Count = 10
+    minibatch_size: Count = 64
+    clip_range: Positive = 0.2
     entropy_coef: float = 0.0
-    value_coef: float = 0.5
-    max_kl: float | None = None
+    value_coef: NotNegative = 0.5
+    max_kl: Positive | None = None
     normalize_advantages: bool = True
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.require_positive("epochs", "minibatch_size", "clip_range")
-        if self.max_kl is not None:
-            self.require_positive("max_kl")
 
 
 def ppo_clip_loss(

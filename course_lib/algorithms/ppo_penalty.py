@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ..advantages import normalize
 from ..distributions import Distribution
+from ..kinds import Count, NotNegative, Positive
 from ..surrogate import kl_divergence, surrogate
 from .agent import Agent, Batch, require_finite
 from .settings import Settings
@@ -32,17 +33,13 @@ class PPOPenaltySettings(Settings):
         Give the rollout's advantages mean 0 and standard deviation 1.
     """
 
-    epochs: int = 10
-    minibatch_size: int = 64
-    target_kl: float = 0.01
-    initial_beta: float = 1.0
+    epochs: Count = 10
+    minibatch_size: Count = 64
+    target_kl: Positive = 0.01
+    initial_beta: Positive = 1.0
     entropy_coef: float = 0.0
-    value_coef: float = 0.5
+    value_coef: NotNegative = 0.5
     normalize_advantages: bool = True
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.require_positive("epochs", "minibatch_size", "target_kl", "initial_beta")
 
 
 def ppo_penalty_loss(

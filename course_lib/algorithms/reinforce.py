@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ..advantages import normalize
+from ..kinds import NotNegative, Share
 from .agent import Agent, Batch, require_finite
 from .settings import Settings
 from .updates import gradient_step, policy_change, value_loss
@@ -30,10 +31,10 @@ class ReinforceSettings(Settings):
         Weight of the value loss.
     """
 
-    gae_lambda: float = 1.0
+    gae_lambda: Share = 1.0
     baseline: bool = True
     normalize_advantages: bool = False
-    value_coef: float = 0.5
+    value_coef: NotNegative = 0.5
 
 
 def policy_gradient_loss(log_probs: Tensor, weights: Tensor) -> Tensor:

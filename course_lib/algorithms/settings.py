@@ -1,12 +1,19 @@
 """The settings that all algorithms share, and the nine code-level optimisations among them."""
 
-from dataclasses import dataclass, fields
-from typing import ClassVar
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from functools import cache
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_type_hints
+
+from ..kinds import Count, Positive, Range, Share, checked, read, require_known
 
 
 @dataclass(frozen=True, repr=False)
 class Settings:
     """Settings that all algorithms share.
+
+    Every field declares what it may be (see `kinds`), and is checked when the settings are made.
+    NumPy's scalars become Python's, and lists tuples.
 
     Attributes
     ----------
@@ -48,37 +55,31 @@ class Settings:
         Between the layers.
     """
 
-    n_envs: int = 8
-    horizon: int = 256
-    gamma: float = 0.99
-    gae_lambda: float = 0.95
-    hidden: tuple[int, ...] = (64, 64)
-    learning_rate: float = 3e-4
-    initial_log_std: float = -0.5
+    n_envs: Count = 8
+    horizon: Count = 256
+    gamma: Share = 0.99
+    gae_lambda: Share = 0.95
+    hidden: tuple[Count, ...] = (64, 64)
+    learning_rate: Positive = 3e-4
+    initial_log_std: Annotated[float, Range(-20, 20)] = -0.5  # float32 holds the variances
     state_dependent_std: bool = False
-    reward_factor: float = 1.0
+    reward_factor: Positive = 1.0
     anneal_learning_rate: bool = True
-    max_grad_norm: float | None = 0.5
-    value_clip_range: float | None = None
+    max_grad_norm: Positive | None = 0.5
+    value_clip_range: Positive | None = None
     scale_rewards: bool = False
-    reward_clip: float | None = None
-    observation_clip: float | None = None
+    reward_clip: Positive | None = None
+    observation_clip: Positive | None = None
     normalize_observations: bool = False
     orthogonal: bool = True
-    activation: str = "tanh"
+    activation: Literal["tanh", "relu"] = "tanh"
 
     #: Whether Adam changes the policy too, or the critic only.
     adam_for_policy: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        self.require_positive("n_envs", "horizon", "learning_rate", "reward_factor")
-        optional = ("max_grad_norm", "value_clip_range", "reward_clip", "observation_clip")
-        self.require_positive(*(name for name in optional if getattr(self, name) is not None))
-        for name in ("gamma", "gae_lambda"):
-            if not 0.0 <= getattr(self, name) <= 1.0:
-                raise ValueError(f"{name} must lie in [0, 1], not {getattr(self, name)!r}")
-        if self.activation not in ("tanh", "relu"):
-            raise ValueError(f"activation must be 'tanh' or 'relu', not {self.activation!r}")
+        for name, kind in kinds_of(type(self)).items():
+            object.__setattr__(self, name, checked(name, getattr(self, name), kind))
 
     def __repr__(self) -> str:
         """The algorithm's own settings, and those of the shared ones that are not at default."""
@@ -87,8 +88,40 @@ class Settings:
         shown = (f"{k}={v!r}" for k, v in values.items() if k not in shared or v != shared[k])
         return f"{type(self).__name__}({', '.join(shown)})"
 
-    def require_positive(self, *names: str) -> None:
-        """Raise a ValueError that names the first of these settings that is not positive."""
-        for name in names:
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, not {getattr(self, name)!r}")
+
+S = TypeVar("S", bound=Settings)
+
+
+@cache
+def kinds_of(settings_type: type[Settings]) -> dict[str, Any]:
+    """The kind of every field of a type of settings, by name; see `kinds`."""
+    hints = get_type_hints(settings_type, include_extras=True)
+    return {f.name: hints[f.name] for f in fields(settings_type)}
+
+
+def changed(settings: S, changes: Mapping[str, Any]) -> S:
+    """Settings with some of them changed; a text is read as the command line reads it.
+
+    Parameters
+    ----------
+    settings : Settings
+    changes : mapping
+        New values by name, or their texts: ``{"gamma": ".9", "hidden": "(64, 64)", "epochs": 4}``.
+
+    Returns
+    -------
+    Settings
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown (the message gives the nearest), a value is of another kind, or it is
+        out of range.
+    """
+    kinds = kinds_of(type(settings))
+    require_known(changes, kinds, type(settings).__name__)
+    values = {
+        name: read(name, value, kinds[name]) if isinstance(value, str) else value
+        for name, value in changes.items()
+    }
+    return replace(settings, **values)

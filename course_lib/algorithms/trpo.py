@@ -1,7 +1,7 @@
 """Trust region policy optimisation, single path (chapters 8 and 9)."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from torch.autograd import grad
 
 from ..advantages import normalize
 from ..conjugate_gradient import ConjugateGradientResult, conjugate_gradient
+from ..kinds import Count, NotNegative, Positive, Range
 from ..line_search import LineSearchResult, backtracking_line_search
 from ..natural import natural_step
 from ..network_fisher import network_fisher_operator
@@ -45,24 +46,18 @@ class TRPOSettings(Settings):
         Give the rollout's advantages mean 0 and standard deviation 1.
     """
 
-    max_kl: float = 0.01
-    damping: float = 0.1
-    cg_iterations: int = 10
-    cg_tolerance: float = 1e-10
-    backtrack_factor: float = 0.8
-    backtrack_steps: int = 10
-    accept_ratio: float = 0.1
-    critic_epochs: int = 10
-    minibatch_size: int = 256
+    max_kl: Positive = 0.01
+    damping: NotNegative = 0.1
+    cg_iterations: Count = 10
+    cg_tolerance: Annotated[float, Range(0, 1, high_open=True)] = 1e-10
+    backtrack_factor: Annotated[float, Range(0, 1, low_open=True, high_open=True)] = 0.8
+    backtrack_steps: Count = 10
+    accept_ratio: Annotated[float, Range(0, 1, high_open=True)] = 0.1
+    critic_epochs: Count = 10
+    minibatch_size: Count = 256
     normalize_advantages: bool = True
 
     adam_for_policy: ClassVar[bool] = False
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.require_positive(
-            "max_kl", "cg_iterations", "backtrack_steps", "critic_epochs", "minibatch_size"
-        )
 
 
 @dataclass(frozen=True)

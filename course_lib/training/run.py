@@ -99,6 +99,7 @@ class Run:
                 **diagnostics,
                 "explained_variance": batch.explained_variance,
                 "learning_rate": learning_rate,
+                **rollout.diagnostics(),
             }
         )
 
