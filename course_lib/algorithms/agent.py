@@ -31,6 +31,9 @@ class Agent:
         What stands between the environment and both networks.
     state : dict of float
         What an algorithm remembers, such as PPO-penalty's beta.
+    observation_space, action_space : Space or None
+    settings : Settings or None
+        What `make_agent` made it from; needed to save it.
     """
 
     policy: Policy
@@ -38,6 +41,9 @@ class Agent:
     optimizer: torch.optim.Optimizer
     normalizer: ObservationNormalizer | None = None
     state: dict[str, float] = field(default_factory=dict)
+    observation_space: gym.Space | None = None
+    action_space: gym.Space | None = None
+    settings: Settings | None = None
 
     def parameters(self) -> Iterator[nn.Parameter]:
         """All parameters, the policy's first."""
@@ -88,7 +94,15 @@ def make_agent(
         normalizer = ObservationNormalizer(
             observation_space.shape[0], settings.normalize_observations, settings.observation_clip
         )
-    return Agent(policy, value_network, optimizer, normalizer)
+    return Agent(
+        policy,
+        value_network,
+        optimizer,
+        normalizer,
+        observation_space=observation_space,
+        action_space=action_space,
+        settings=settings,
+    )
 
 
 @dataclass(frozen=True)

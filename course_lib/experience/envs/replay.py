@@ -1,72 +1,58 @@
-"""Vector environments that can be saved although Gymnasium's environments cannot.
+"""Vector environments that can be saved although Gymnasium's environments cannot: by replay.
 
-A physics engine keeps its state where Python does not reach. What can be kept is how the state came
-about: the random generator as it was at the running episode's reset, and the actions since.
+See `recorder` for what is kept of a running episode and how a replay is compared with it.
 """
 
+import contextlib
 import copy
+import random
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import SyncVectorEnv
 from numpy.typing import NDArray
 
+from .recorder import EpisodeRecorder, ReplayError
 
-class EpisodeRecorder(gym.Wrapper):
-    """Remembers how the running episode started, and every action since."""
-
-    def __init__(self, env: gym.Env) -> None:
-        super().__init__(env)
-        self.start: dict[str, Any] = {}
-        self.actions: list[NDArray] = []
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
-        """Reset, after noting the seed or the random generator's state."""
-        rng = None if seed is not None else self._rng_state()
-        self.start, self.actions = {"seed": seed, "rng": rng}, []
-        return self.env.reset(seed=seed, options=options)
-
-    def step(self, action: NDArray):
-        """Step, after noting the action."""
-        self.actions.append(np.array(action))
-        return self.env.step(action)
-
-    def get_state(self) -> dict[str, Any]:
-        """The recording, from which `set_state` replays."""
-        actions = np.array(self.actions, dtype=self.action_space.dtype)
-        return {"start": copy.deepcopy(self.start), "actions": actions}
-
-    def set_state(self, saved: dict[str, Any]) -> NDArray:
-        """Replay a recording; gives the last observation."""
-        if saved["start"]["seed"] is None:
-            self.unwrapped.np_random.bit_generator.state = copy.deepcopy(saved["start"]["rng"])
-        observation, _ = self.reset(seed=saved["start"]["seed"])
-        for action in saved["actions"]:
-            observation, *_ = self.step(action)
-        return observation
-
-    def _rng_state(self) -> dict[str, Any]:
-        return copy.deepcopy(self.unwrapped.np_random.bit_generator.state)
+#: A rehearsal: episodes cut short so that there are many, the steps of one, those that are compared
+#: after the replay, and the seconds after which a slow environment is let off.
+EPISODES, EPISODE_STEPS, STEPS_AFTER, MAX_SECONDS = 10, 50, 300, 10.0
 
 
 class ReplayableVectorEnv(SyncVectorEnv):
     """Gymnasium's ``SyncVectorEnv`` with `get_state` and `set_state`, by replay.
 
     Exact for environments whose episodes depend on nothing but their own random generator and the
-    actions. `set_state` notices where that is not so.
+    actions. `set_state` notices where that is not so, and `rehearse` often can tell in advance.
 
     Parameters
     ----------
-    env_id : str
+    env : str, EnvSpec or callable
+        Gymnasium id or specification, or a function without arguments that makes the environment.
     num_envs : int
+    env_kwargs : dict, optional
+        Passed on to ``gymnasium.make``.
     **settings
         Passed on to ``SyncVectorEnv``.
     """
 
-    def __init__(self, env_id: str, num_envs: int, **settings: Any) -> None:
-        def make() -> gym.Env:
-            return EpisodeRecorder(gym.make(env_id, disable_env_checker=True))
+    def __init__(
+        self,
+        env: str | EnvSpec | Callable[[], gym.Env],
+        num_envs: int,
+        env_kwargs: dict[str, Any] | None = None,
+        **settings: Any,
+    ) -> None:
+        def make() -> EpisodeRecorder:
+            if isinstance(env, str | EnvSpec):
+                return EpisodeRecorder(
+                    gym.make(env, disable_env_checker=True, **(env_kwargs or {}))
+                )
+            return EpisodeRecorder(env())
 
         super().__init__([make] * num_envs, **settings)
 
@@ -83,16 +69,86 @@ class ReplayableVectorEnv(SyncVectorEnv):
 
         Raises
         ------
-        RuntimeError
-            If a replayed episode does not end where the recorded one was.
+        ReplayError
+            If a running episode does not repeat, or was not recorded.
         """
         for i, env in enumerate(self.envs):
-            observation = env.set_state(saved["copies"][str(i)])
-            if not np.array_equal(observation, saved["observations"][i]):
-                raise RuntimeError(
-                    f"copy {i} of the environment did not repeat its running episode: it keeps a "
-                    "state beyond its random generator, or another version of it is installed"
-                )
+            try:
+                env.set_state(saved["copies"][str(i)])
+            except ReplayError as error:
+                raise ReplayError(f"copy {i} of the environment cannot go on: {error}") from error
+            except Exception as error:
+                raise ReplayError(
+                    f"copy {i} of the environment cannot go on: it raised {type(error).__name__} "
+                    f"while its running episode was replayed: {error}"
+                ) from error
         self._autoreset_envs = saved["resetting"].copy()
         self._observations = np.array(saved["observations"])
         return self._observations.copy()
+
+    def rehearse(self) -> str | None:
+        """Try a replay with two fresh copies and random actions; the copies here are left alone.
+
+        Returns
+        -------
+        str or None
+            What does not repeat, in words. None if nothing was found, which proves nothing.
+
+        Raises
+        ------
+        Exception
+            Whatever the environment raises.
+        """
+        with (
+            _global_generators_kept(),
+            contextlib.closing(self.env_fns[0]()) as first,
+            contextlib.closing(self.env_fns[0]()) as second,
+        ):
+            return _rehearse(first, second)
+
+
+def _rehearse(first: EpisodeRecorder, second: EpisodeRecorder) -> str | None:
+    deadline = time.perf_counter() + MAX_SECONDS
+    space = copy.deepcopy(first.action_space)
+    space.seed(0)
+    first.reset(seed=0)
+    t = 0
+    # Episodes are cut short, and the replay begins in the middle of one.
+    for _ in range(EPISODES * EPISODE_STEPS + EPISODE_STEPS // 2):
+        *_, terminated, truncated, _ = first.step(space.sample())
+        t += 1
+        if terminated or truncated or t == EPISODE_STEPS:
+            first.reset()
+            t = 0
+        if time.perf_counter() > deadline:
+            return None
+    try:
+        second.set_state(first.get_state())
+    except ReplayError as error:
+        return str(error)
+    # set_state has put the generator to where the episode began; the replay has moved it on.
+    for _ in range(STEPS_AFTER):
+        action = space.sample()
+        *_, terminated, truncated, _ = first.step(action)
+        second.step(action)
+        if first.answers.digest() != second.answers.digest():
+            return "it repeated a running episode and then went on differently"
+        t += 1
+        if terminated or truncated or t == EPISODE_STEPS:
+            first.reset()
+            second.reset()
+            t = 0
+        if time.perf_counter() > deadline:
+            return None
+    return None
+
+
+@contextlib.contextmanager
+def _global_generators_kept() -> Iterator[None]:
+    """A rehearsal must not change what an environment with Python's own generators does later."""
+    numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002
+    try:
+        yield
+    finally:
+        np.random.set_state(numpy_state)  # noqa: NPY002
+        random.setstate(python_state)
