@@ -201,7 +201,7 @@ def failing(request):
     [
         (NaNReward, "FloatingPointError", "step 144: .*rewards"),
         (NaNObservation, "FloatingPointError", "step 144: .*observations"),
-        (WrongShape, "EnvironmentFailedError", "step 144: .*ValueError"),
+        (WrongShape, "EnvironmentFailedError", "step 144: .*shape \\(3,\\) as observation"),
         (Dead, "EnvironmentFailedError", "step 144: .*OSError: the simulator is gone"),
     ],
     indirect=["failing"],

@@ -1,26 +1,14 @@
 """Environments by id, by specification or by a function that makes them, as a checkpoint knows them."""
 
 import json
-from collections.abc import Callable
 from typing import Any
 
-import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec
 
-#: What `train` and `evaluate` take as an environment.
-EnvSource = str | EnvSpec | Callable[[], gym.Env]
+from ..experience.envs import EnvLike, name_of
 
 
-def name_of(env: EnvSource) -> str:
-    """A short name: the id, or the function's own."""
-    if isinstance(env, str):
-        return env
-    if isinstance(env, EnvSpec):
-        return env.id
-    return getattr(env, "__name__", type(env).__name__)
-
-
-def describe(env: EnvSource, env_kwargs: dict[str, Any] | None) -> dict[str, Any]:
+def describe(env: EnvLike, env_kwargs: dict[str, Any] | None) -> dict[str, Any]:
     """An environment as plain values, for a checkpoint.
 
     Raises
@@ -40,8 +28,8 @@ def describe(env: EnvSource, env_kwargs: dict[str, Any] | None) -> dict[str, Any
 
 
 def restored(
-    described: dict[str, Any], env: EnvSource | None = None
-) -> tuple[EnvSource, dict[str, Any]]:
+    described: dict[str, Any], env: EnvLike | None = None
+) -> tuple[EnvLike, dict[str, Any]]:
     """The environment of a checkpoint and its arguments; ``env`` takes its place if given.
 
     Raises

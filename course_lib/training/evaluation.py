@@ -15,6 +15,7 @@ def evaluate(
     episodes: int = 20,
     seed: int = 0,
     deterministic: bool = True,
+    env_kwargs: dict | None = None,
 ) -> NDArray:
     """Undiscounted returns of a policy over fresh episodes.
 
@@ -45,7 +46,7 @@ def evaluate(
     if episodes < 1:
         raise ValueError(f"episodes must be at least 1, not {episodes}")
     env_seed, acting = np.random.SeedSequence(seed).spawn(2)
-    envs = make_envs(env_id, episodes)
+    envs = make_envs(env_id, episodes, env_kwargs=env_kwargs)
     act = policy.greedy() if deterministic else policy.sampler(np.random.default_rng(acting))
     collector = Collector(envs, seed=int(env_seed.generate_state(1)[0]))
     returns = np.zeros(episodes)

@@ -1,5 +1,6 @@
 """The training loop: collect, estimate advantages, update; the same for every algorithm."""
 
+import contextlib
 import os
 import time
 from collections.abc import Callable
@@ -115,8 +116,12 @@ def _explain(error: BaseException, run: Run, kept_words: str) -> None:
     """Say in an error's own message when it stopped the run and what is kept."""
     step = run.step + run.rollout_steps * (len(run.rows) == run.updates_done)
     kinds = (FloatingPointError, EnvironmentFailedError, ValueError)
-    if type(error) in kinds:
-        words = f" ({kept_words})" if kept_words else ""
-        raise type(error)(f"training stopped by step {step}: {error}{words}") from error
+    words = f" ({kept_words})" if kept_words else ""
+    told = None
+    if isinstance(error, kinds):
+        with contextlib.suppress(TypeError):  # some errors are made of more than a message
+            told = type(error)(f"training stopped by step {step}: {error}{words}")
+    if told is not None:
+        raise told from error
     if kept_words:
         error.add_note(kept_words)

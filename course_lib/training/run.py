@@ -8,12 +8,12 @@ import numpy as np
 from ..algorithms import ALGORITHMS, algorithm_of, settings_from
 from ..algorithms.agent import make_agent, make_batch
 from ..algorithms.settings import Settings
-from ..experience.envs import make_envs
+from ..experience.envs import EnvLike, make_envs, name_of
 from ..experience.envs.recorder import ReplayError
 from ..experience.normalization import RewardScaler
 from ..experience.rollout import Collector
 from .agents import agent_state, set_agent_state
-from .environment import EnvSource, describe, name_of, restored
+from .environment import describe, restored
 
 #: Keys of the seeds that are no child of the run's own sequence (which are numbered from 0).
 FRESH_EPISODES, EVALUATION = 2**31, 2**31 + 1
@@ -56,7 +56,7 @@ class Run:
 
     def __init__(
         self,
-        env: EnvSource,
+        env: EnvLike,
         settings: Settings,
         total_steps: int,
         seed: int,
@@ -168,7 +168,7 @@ class Run:
     def from_state(
         cls,
         tree: dict[str, Any],
-        env: EnvSource | None = None,
+        env: EnvLike | None = None,
         total_steps: int | None = None,
         fresh_episodes: bool = False,
     ) -> "Run":

@@ -11,11 +11,11 @@ import torch
 
 from ..algorithms import algorithm_of
 from ..algorithms.settings import Settings
-from ..experience.envs import BATCHED
+from ..experience.envs import BATCHED, EnvLike
 from ..kinds import Count, Natural, checked
 from .agents import agent_from, load_agent, versions
 from .checkpoint import load_checkpoint
-from .environment import EnvSource, describe
+from .environment import describe
 from .history import DIAGNOSTICS, History, episodes_table, updates_table
 from .keeper import kept, require_unused
 from .loop import Callback, advance_to_the_end
@@ -46,7 +46,7 @@ def one_thread() -> Iterator[None]:
 
 @one_thread()
 def train(
-    env: EnvSource,
+    env: EnvLike,
     settings: Settings,
     total_steps: int,
     seed: int = 0,
@@ -153,7 +153,7 @@ def resume(
     *,
     total_steps: int | None = None,
     fresh_episodes: bool = False,
-    env: EnvSource | None = None,
+    env: EnvLike | None = None,
     checkpoint_every: int = 10,
 ) -> History:
     """Go on with an interrupted run; the result equals the uninterrupted one bit for bit.

@@ -14,6 +14,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from ..contract import CheckedEnv
 from .visible_state import visible_state
 
 #: Steps of one episode that are recorded. An episode without an end must not fill the memory, and a
@@ -25,38 +26,37 @@ class ReplayError(RuntimeError):
     """An environment's running episode cannot be repeated."""
 
 
-class EpisodeRecorder(gym.Wrapper):
+class EpisodeRecorder(CheckedEnv):
     """Remembers how the running episode started, every action since, and a digest of the answers.
 
     Parameters
     ----------
     env : gymnasium.Env
+    index : int, optional
+        Which of several copies this is, for the errors.
     max_steps : int
         An episode that lasts longer is no longer recorded, and `get_state` says so.
     """
 
-    def __init__(self, env: gym.Env, max_steps: int = MAX_STEPS) -> None:
-        super().__init__(env)
+    def __init__(self, env: gym.Env, index: int | None = None, max_steps: int = MAX_STEPS) -> None:
+        super().__init__(env, index)
         self.max_steps = max_steps
         self._begin({"seed": None, "rng": None}, "it was never reset")
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
         """Reset, after noting the seed or the random generator's state."""
-        start = {"seed": seed, "rng": self._rng_state() if seed is None else None}
-        obstacle = "it was reset with options" if options else None
-        if seed is None and start["rng"] is None:
-            obstacle = "its np_random is no numpy.random.Generator"
-        self._begin(start, obstacle)
-        # Passed on as it is, whatever it is: what is wrong with it is said where rollouts are made.
-        result = self.env.reset(
-            **({"seed": seed} if not options else {"seed": seed, "options": options})
-        )
-        return self._answer(result)
+        rng = None if seed is not None else self._rng_state()
+        self._begin({"seed": seed, "rng": rng}, "it was reset with options" if options else None)
+        observation, info = super().reset(seed=seed, options=options)
+        self._take_in(observation)
+        return observation, info
 
     def step(self, action: Any) -> Any:
         """Step, after noting the action."""
         self._note(action)
-        return self._answer(self.env.step(action))
+        observation, reward, terminated, truncated, info = super().step(action)
+        self._take_in(observation, reward, terminated, truncated)
+        return observation, reward, terminated, truncated, info
 
     def get_state(self) -> dict[str, Any]:
         """The recording, from which `set_state` replays, and what it has to be compared with."""
@@ -120,21 +120,9 @@ class EpisodeRecorder(gym.Wrapper):
         self.actions[self.steps] = action
         self.steps += 1
 
-    def _answer(self, result: Any) -> Any:
-        """Take an answer into the digest, and make its observation safe from being re-used."""
-        if not isinstance(result, tuple) or not result:
-            return result
-        observation, *rest = result
-        if isinstance(observation, np.ndarray):
-            observation = observation.copy()
-        for x in (observation, *rest[:3]):
-            if not isinstance(x, dict):
-                x = np.asarray(x)
-                self.answers.update(repr(x).encode() if x.dtype == object else x.tobytes())
-        return (observation, *rest)
+    def _take_in(self, *answers: Any) -> None:
+        for x in map(np.asarray, answers):
+            self.answers.update(repr(x).encode() if x.dtype == object else x.tobytes())
 
-    def _rng_state(self) -> dict[str, Any] | None:
-        rng = self.unwrapped.np_random
-        if not isinstance(rng, np.random.Generator):
-            return None
-        return copy.deepcopy(rng.bit_generator.state)
+    def _rng_state(self) -> dict[str, Any]:
+        return copy.deepcopy(self.unwrapped.np_random.bit_generator.state)

@@ -7,15 +7,16 @@ import contextlib
 import copy
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import SyncVectorEnv
 from numpy.typing import NDArray
 
+from ..contract import own
+from .making import EnvLike, make_env, name_of
 from .recorder import EpisodeRecorder, ReplayError
 
 #: A rehearsal: episodes cut short so that there are many, the steps of one, those that are compared
@@ -32,29 +33,48 @@ class ReplayableVectorEnv(SyncVectorEnv):
     Parameters
     ----------
     env : str, EnvSpec or callable
-        Gymnasium id or specification, or a function without arguments that makes the environment.
+        See `make_envs`.
     num_envs : int
-    env_kwargs : dict, optional
-        Passed on to ``gymnasium.make``.
+    env_kwargs : mapping, optional
     **settings
         Passed on to ``SyncVectorEnv``.
+
+    Raises
+    ------
+    ValueError
+        If env is a function that makes the same environment twice.
     """
 
     def __init__(
         self,
-        env: str | EnvSpec | Callable[[], gym.Env],
+        env: EnvLike,
         num_envs: int,
-        env_kwargs: dict[str, Any] | None = None,
+        env_kwargs: Mapping[str, Any] | None = None,
         **settings: Any,
     ) -> None:
-        def make() -> EpisodeRecorder:
-            if isinstance(env, str | EnvSpec):
-                return EpisodeRecorder(
-                    gym.make(env, disable_env_checker=True, **(env_kwargs or {}))
-                )
-            return EpisodeRecorder(env())
+        self._env, self._env_kwargs = env, env_kwargs
+        made: list[gym.Env] = []
 
-        super().__init__([make] * num_envs, **settings)
+        def make() -> gym.Env:
+            made.append(make_env(env, env_kwargs))
+            if len({id(one.unwrapped) for one in made}) < len(made):
+                raise ValueError(
+                    f"{name_of(env)} made the same environment twice: copies need one each, so the "
+                    "function has to construct the environment, not to return one that exists"
+                )
+            return EpisodeRecorder(made[-1], len(made) - 1)
+
+        try:
+            super().__init__([make] * num_envs, **settings)
+        except BaseException:
+            for one in made:
+                one.close()
+            raise
+        # SyncVectorEnv copies the first copy's random generators with its spaces.
+        self.single_action_space, self.action_space = (
+            own(self.single_action_space),
+            own(self.action_space),
+        )
 
     def get_state(self) -> dict[str, Any]:
         """Everything that decides the future of the environments."""
@@ -101,8 +121,8 @@ class ReplayableVectorEnv(SyncVectorEnv):
         """
         with (
             _global_generators_kept(),
-            contextlib.closing(self.env_fns[0]()) as first,
-            contextlib.closing(self.env_fns[0]()) as second,
+            contextlib.closing(EpisodeRecorder(make_env(self._env, self._env_kwargs))) as first,
+            contextlib.closing(EpisodeRecorder(make_env(self._env, self._env_kwargs))) as second,
         ):
             return _rehearse(first, second)
 
