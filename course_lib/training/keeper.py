@@ -28,6 +28,10 @@ BEST = "best"
 TABLES_SHARE = 0.02
 
 
+class FolderUsedError(ValueError):
+    """The folder for a new run holds another run."""
+
+
 class Keeper:
     """Keeps a run in a folder, or does nothing where no folder is given; see `kept`."""
 
@@ -112,7 +116,7 @@ def kept(directory: str | os.PathLike | None, new: bool = False) -> Iterator[Kee
     ------
     FolderInUseError
         If another run writes there.
-    ValueError
+    FolderUsedError
         If ``new``, and the folder holds another run already.
     """
     keeper = Keeper(None if directory is None else Path(directory))
@@ -126,15 +130,15 @@ def kept(directory: str | os.PathLike | None, new: bool = False) -> Iterator[Kee
 
 
 def require_unused(directory: str | os.PathLike) -> None:
-    """Raise a ValueError if a folder holds a run already, or what is left of one."""
+    """Raise a FolderUsedError if a folder holds a run already, or what is left of one."""
     if has_checkpoint(directory):
-        raise ValueError(
+        raise FolderUsedError(
             f"{directory} holds the checkpoint of a run already: resume it, or choose another "
             "directory"
         )
     left = [n for n in ("updates.csv", "episodes.csv") if (Path(directory) / n).exists()]
     if left or has_checkpoint(Path(directory) / BEST):
-        raise ValueError(
+        raise FolderUsedError(
             f"{directory} holds {' and '.join(left) or BEST} of another run, which would be lost: "
             "choose another directory"
         )

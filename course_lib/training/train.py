@@ -21,7 +21,7 @@ from .keeper import kept, require_unused
 from .loop import Callback, advance_to_the_end
 from .run import Run, rows_and_episodes
 
-__all__ = ["DIAGNOSTICS", "History", "load_agent", "load_history", "resume", "train"]
+__all__ = ["DIAGNOSTICS", "History", "load_agent", "load_history", "load_run", "resume", "train"]
 
 
 class ResumeWarning(UserWarning):
@@ -191,7 +191,7 @@ def resume(
         total_steps = checked("total_steps", _whole(total_steps), Count)
     checkpoint_every = checked("checkpoint_every", checkpoint_every, Count)
     tree = _run_tree(checkpoint_dir)
-    if total_steps is None and tree["run"]["updates_done"] == _updates_of(tree):
+    if total_steps is None and _updates_of(tree) <= tree["run"]["updates_done"]:
         return history_from(tree)
     with kept(checkpoint_dir) as keeper:
         tree = _run_tree(checkpoint_dir)  # again: another run may have gone on meanwhile
@@ -219,6 +219,17 @@ def load_history(checkpoint_dir: str | os.PathLike) -> History:
     It may be running: nothing is locked, and no environment is made.
     """
     return history_from(_run_tree(checkpoint_dir))
+
+
+def load_run(checkpoint_dir: str | os.PathLike) -> dict[str, Any]:
+    """What a run's checkpoint says of it: its environment, steps, seed and so on."""
+    return _run_tree(checkpoint_dir)["run"]
+
+
+def is_finished(checkpoint_dir: str | os.PathLike) -> bool:
+    """Whether a run has taken all of its steps."""
+    tree = _run_tree(checkpoint_dir)
+    return _updates_of(tree) <= tree["run"]["updates_done"]
 
 
 def _rehearse(run: Run) -> None:
