@@ -34,7 +34,7 @@ class Range:
             ends = f"{self.low:g}, {self.high:g}"
             return f"lie in {'[('[self.low_open]}{ends}{'])'[self.high_open]}"
         return (
-            "be positive" if (self.low, self.low_open) == (0, True) else f"be {self.low:g} or more"
+            "be positive" if (self.low, self.low_open) == (0, True) else f"be at least {self.low:g}"
         )
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from .distributions import Categorical, DiagonalGaussian
+from .spaces import require_supported
 
 Actor = Callable[[NDArray], NDArray]
 
@@ -275,13 +276,10 @@ def make_policy(
     Raises
     ------
     ValueError
-        If the spaces are of another kind.
+        If the spaces are of another kind; the message names a wrapper that helps.
     """
-    if not isinstance(observation_space, gym.spaces.Box) or len(observation_space.shape) != 1:
-        raise ValueError(f"observations must be a flat Box, not {observation_space}")
+    require_supported(observation_space, action_space)
     (observation_size,) = observation_space.shape
-    if isinstance(action_space, gym.spaces.Discrete) and action_space.start == 0:
+    if isinstance(action_space, gym.spaces.Discrete):
         return CategoricalPolicy(observation_size, int(action_space.n), generator, **settings)
-    if isinstance(action_space, gym.spaces.Box) and len(action_space.shape) == 1:
-        return GaussianPolicy(observation_size, action_space.shape[0], generator, **settings)
-    raise ValueError(f"actions must be Discrete (from 0) or a flat Box, not {action_space}")
+    return GaussianPolicy(observation_size, action_space.shape[0], generator, **settings)

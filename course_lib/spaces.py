@@ -50,10 +50,12 @@ class ActionMap:
         sent = np.clip(self.centre + self.half * actions, self.low, self.high)
         return (np.rint(sent) if self.integers else sent).astype(self.space.dtype)
 
-    def clipped(self, actions: NDArray) -> NDArray:
-        """Which components of Box actions (..., d) lie beyond the bounds; bool (..., d)."""
+    def clipped_share(self, actions: NDArray) -> float:
+        """Share of the components of Box actions (B, d) beyond the bounds; NaN if there are none."""
+        if not self.box or actions.size == 0:
+            return float("nan")
         mapped = self.centre + self.half * actions
-        return (mapped < self.low) | (mapped > self.high)
+        return float(np.mean((mapped < self.low) | (mapped > self.high)))
 
 
 def require_supported(observation_space: gym.Space, action_space: gym.Space) -> None:

@@ -201,7 +201,11 @@ def failing(request):
     [
         (NaNReward, "FloatingPointError", "step 144: .*rewards"),
         (NaNObservation, "FloatingPointError", "step 144: .*observations"),
-        (WrongShape, "EnvironmentFailedError", "step 144: .*shape \\(3,\\) as observation"),
+        (
+            WrongShape,
+            "MalformedEnvironmentError",
+            r"step 144: .*observation_space has shape \(2,\)",
+        ),
         (Dead, "EnvironmentFailedError", "step 144: .*OSError: the simulator is gone"),
     ],
     indirect=["failing"],

@@ -43,10 +43,10 @@ def test_every_switch_refuses_words_and_numbers(settings, name):
     [
         ("horizon", 16.0, "an integer, not 16.0"),
         ("n_envs", 2.5, "an integer"),
-        ("n_envs", 0, "1 or more"),
+        ("n_envs", 0, "at least 1"),
         ("hidden", 64, r"a tuple of integers, such as \(64, 64\), not 64: write \(64,\)"),
         ("hidden", "64", "a tuple of integers"),
-        ("hidden", (64, 0), "1 or more"),
+        ("hidden", (64, 0), "at least 1"),
         ("hidden", (64.5,), "an integer"),
         ("gamma", 1.01, r"lie in \[0, 1\]"),
         ("gae_lambda", -0.1, r"lie in \[0, 1\]"),

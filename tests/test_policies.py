@@ -241,7 +241,7 @@ def test_make_policy_reads_the_spaces():
     [
         (gym.spaces.Discrete(3), gym.spaces.Discrete(2), "observations must be a flat Box"),
         (gym.spaces.Box(0, 1, (3, 3)), gym.spaces.Discrete(2), "observations must be a flat Box"),
-        (BOX, gym.spaces.Discrete(2, start=1), "actions must be Discrete"),
+        (BOX, gym.spaces.Tuple([BOX, BOX]), "actions must be Discrete"),
         (BOX, gym.spaces.MultiDiscrete([2, 2]), "actions must be Discrete"),
         (BOX, gym.spaces.Box(0, 1, (2, 2)), "actions must be Discrete"),
     ],

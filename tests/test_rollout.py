@@ -156,7 +156,7 @@ def test_rewards_that_are_not_finite_are_named():
 def test_errors():
     with pytest.raises(ValueError, match="SAME_STEP or NEXT_STEP"):
         Collector(counters(AutoresetMode.DISABLED))
-    with pytest.raises(ValueError, match="at least one step"):
+    with pytest.raises(ValueError, match="steps must be at least 1, not 0"):
         Collector(counters("SameStep")).collect(always_left, 0)
 
 

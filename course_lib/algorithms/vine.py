@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..experience.envs import BatchedEnv
 from ..policies import CategoricalPolicy, Policy
+from ..spaces import ActionMap
 from .trpo import PolicyStep, trpo_policy_step
 
 
@@ -89,12 +90,12 @@ def visited_states(
     elapsed : ndarray of int, shape (S,)
         Steps of its episode that had been taken in each.
     """
-    act = policy.sampler(rng)
+    act, to_environment = policy.sampler(rng), ActionMap(env.single_action_space)
     states, elapsed = [], []
     for _ in range(steps):
         states.append(env.state)
         elapsed.append(env.elapsed)
-        env.step(act(env.observe(env.state)))
+        env.step(to_environment(act(env.observe(env.state))))
     states, elapsed = np.concatenate(states, axis=1), np.concatenate(elapsed)
     chosen = rng.choice(states.shape[1], size=count, replace=False)
     return states[:, chosen], elapsed[chosen]
@@ -120,7 +121,7 @@ def branch(
     policy : Policy
     states : ndarray, shape (state_size, S)
     actions : ndarray, shape (S, K) or (S, K, d)
-        The first action of every branch.
+        The first action of every branch, on the policy's scale.
     gamma : float in [0, 1]
     max_steps : int, at least 1
         Length at which a branch is cut, without a bootstrap: a bias of order gamma^max_steps.
@@ -153,11 +154,12 @@ def branch(
     elapsed = np.repeat(np.broadcast_to(elapsed, (S,)), K)
     observations = env.place(np.repeat(states, K, axis=1), elapsed)
     act = policy.sampler(CommonRandomNumbers(rng, K) if common_random_numbers else rng)
+    to_environment = ActionMap(env.single_action_space)
     chosen = actions.reshape(S * K, *actions.shape[2:])
     first_observations = observations[::K]
     q_values, alive, discount, steps = np.zeros(S * K), np.ones(S * K, dtype=bool), 1.0, 0
     for _ in range(max_steps):
-        observations, rewards, terminated, truncated, _ = env.step(chosen)
+        observations, rewards, terminated, truncated, _ = env.step(to_environment(chosen))
         q_values += discount * rewards * alive
         steps += int(alive.sum())
         alive &= ~(terminated | truncated)

@@ -7,6 +7,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from gymnasium.spaces import Box
+from gymnasium.vector import SyncVectorEnv
+from numpy.typing import NDArray
 
 RESET = "Gymnasium's is reset(self, *, seed=None, options=None) -> (observation, info)"
 STEP = "Gymnasium's step returns (observation, reward, terminated, truncated, info)"
@@ -128,6 +130,87 @@ class CheckedEnv(gym.Wrapper):
                 f"but its observation_space is of {space.dtype}"
             )
         return cast
+
+
+def hold_to_contract(envs: gym.vector.VectorEnv) -> None:
+    """Put a `CheckedEnv` round every copy of a ``SyncVectorEnv`` that has none yet.
+
+    It hands out an ended episode's last observation after the next one has begun, which is another
+    one by then if the environment re-uses its array.
+    """
+    if isinstance(envs.unwrapped, SyncVectorEnv):
+        copies = envs.unwrapped.envs
+        for i, env in enumerate(copies):
+            copies[i] = env if isinstance(env, CheckedEnv) else CheckedEnv(env, i)
+
+
+def check_arrays(result: Any, size: int, envs: gym.vector.VectorEnv) -> None:
+    """Raise a MalformedEnvironmentError unless N copies' reset or step (size 2 or 5) fits.
+
+    Parameters
+    ----------
+    result : object
+        What reset or step returned.
+    size : int
+        How many things that should be.
+    envs : VectorEnv
+    """
+    where, words = ("reset", RESET) if size == 2 else ("step", STEP)
+    if not isinstance(result, tuple) or len(result) != size or not isinstance(result[-1], dict):
+        raise MalformedEnvironmentError(
+            f"{type(envs).__name__}: {where} returned {_kind(result)}; {words}, with a dict as info"
+        )
+    N = envs.num_envs
+    shapes = ((N, *envs.single_observation_space.shape), (N,), (N,), (N,))
+    names = ("observations", "rewards", "terminated", "truncated")
+    for name, x, shape in zip(names, result[:-1], shapes, strict=False):
+        if np.shape(x) != shape:
+            raise MalformedEnvironmentError(
+                f"the environment's {where} returned {name} of shape {np.shape(x)}, not {shape}"
+            )
+
+
+def require_finite_rows(
+    what: str,
+    x: NDArray,
+    envs: gym.vector.VectorEnv,
+    lengths: NDArray,
+    copies: NDArray | None = None,
+) -> None:
+    """Raise a FloatingPointError that names copy and step unless all of x is finite.
+
+    Parameters
+    ----------
+    what : str
+    x : ndarray, shape (N, ...), or (K, ...) with copies
+    envs : VectorEnv
+    lengths : ndarray of int, shape (N,)
+        Steps that each copy has taken in its episode.
+    copies : ndarray of bool, shape (N,), optional
+        The K copies that x is about; all by default.
+    """
+    if np.isfinite(x).all():
+        return
+    row = int(np.argmin(np.isfinite(x).reshape(len(x), -1).all(axis=1)))
+    copy = row if copies is None else int(np.flatnonzero(copies)[row])
+    shown = np.array2string(x[row], precision=4, threshold=8)
+    raise FloatingPointError(
+        f"the environment returned {what} that are not finite: {shown} by "
+        f"{getattr(envs, 'name', type(envs).__name__)} (copy {copy}) after {lengths[copy]} steps of "
+        "its episode"
+    )
+
+
+def single_precision(what: str, x: NDArray) -> NDArray:
+    """A copy in float32; a FloatingPointError if a value is too large for it."""
+    with np.errstate(over="ignore"):
+        single = x.astype(np.float32)
+    if not np.isfinite(single).all():
+        raise FloatingPointError(
+            f"the environment returned {what} that are not finite in float32: as large as "
+            f"{np.abs(x).max():.3g}"
+        )
+    return single
 
 
 def own(space: gym.Space) -> gym.Space:

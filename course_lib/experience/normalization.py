@@ -1,9 +1,15 @@
 """Running statistics, and the normalisation of observations and rewards (chapter 12)."""
 
+import copy
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from ..kinds import Count, Natural, NotNegative, Positive, Share, checked
+
+# A deviation this small beside the mean is the rounding of equal numbers, in units of float64's.
+_ROUNDING = 8 * np.finfo(np.float64).eps
 
 
 class RunningMeanVariance:
@@ -33,9 +39,7 @@ class RunningMeanVariance:
     """
 
     def __init__(self, shape: tuple[int, ...] = (), ddof: int = 0) -> None:
-        if ddof < 0:
-            raise ValueError(f"ddof must not be negative, not {ddof!r}")
-        self.ddof = ddof
+        self.ddof = checked("ddof", ddof, Natural)
         self.count = 0
         self.mean = np.zeros(shape)
         self.squares = np.zeros(shape)
@@ -46,6 +50,15 @@ class RunningMeanVariance:
         if self.count <= self.ddof:
             return np.ones_like(self.squares)
         return self.squares / (self.count - self.ddof)
+
+    def divisor(self, epsilon: float) -> NDArray:
+        """``sqrt(variance + epsilon)``, or 1 where the samples did not vary but for rounding.
+
+        Dividing by epsilon alone would make something of nothing: the first reward of all, 1, would
+        become 10,000.
+        """
+        constant = self.variance <= np.square(_ROUNDING * self.mean)
+        return np.where(constant, 1.0, np.sqrt(self.variance + epsilon))
 
     def update(self, batch: ArrayLike) -> None:
         """Take in a batch of samples, shape (B, *shape); B may be 0.
@@ -105,19 +118,31 @@ class ObservationNormalizer:
     def __init__(
         self, size: int, normalize: bool = True, clip: float | None = 10.0, epsilon: float = 1e-8
     ) -> None:
-        self.normalize, self.clip, self.epsilon = normalize, clip, epsilon
-        self.statistics = RunningMeanVariance((size,))
+        self.normalize = checked("normalize", normalize, bool)
+        self.clip = checked("clip", clip, Positive | None)
+        self.epsilon = checked("epsilon", epsilon, NotNegative)
+        self.is_frozen = False
+        self.statistics = RunningMeanVariance((checked("size", size, Count),))
 
     def update(self, observations: NDArray) -> None:
-        """Take raw observations (B, O) into the statistics."""
-        if self.normalize:
+        """Take raw observations (B, O) into the statistics, in the precision that they came in."""
+        if self.normalize and not self.is_frozen:
             self.statistics.update(observations)
 
+    def frozen(self) -> "ObservationNormalizer":
+        """This normaliser as it is now, for an evaluation: `update` changes nothing."""
+        frozen = copy.deepcopy(self)
+        frozen.is_frozen = True
+        return frozen
+
     def __call__(self, observations: NDArray) -> NDArray:
-        """Normalise raw observations (..., O) with the statistics as they are; float32."""
-        x = observations
+        """Normalise raw observations (..., O) with the statistics as they are; float32.
+
+        Give them as they came: numbers of 5e8 that differ by 1 are one number in float32.
+        """
+        x = np.asarray(observations)
         if self.normalize:
-            x = (x - self.statistics.mean) / np.sqrt(self.statistics.variance + self.epsilon)
+            x = (x - self.statistics.mean) / self.statistics.divisor(self.epsilon)
         if self.clip is not None:
             x = np.clip(x, -self.clip, self.clip)
         return x.astype(np.float32)
@@ -159,18 +184,21 @@ class RewardScaler:
         factor: float = 1.0,
         epsilon: float = 1e-8,
     ) -> None:
-        self.gamma, self.scale, self.clip = gamma, scale, clip
-        self.factor, self.epsilon = factor, epsilon
+        self.gamma = checked("gamma", gamma, Share)
+        self.scale = checked("scale", scale, bool)
+        self.clip = checked("clip", clip, Positive | None)
+        self.factor = checked("factor", factor, Positive)
+        self.epsilon = checked("epsilon", epsilon, NotNegative)
         self.statistics = RunningMeanVariance()
-        self.running = np.zeros(num_envs)
+        self.running = np.zeros(checked("num_envs", num_envs, Count))
 
     def __call__(self, rewards: NDArray, ended: NDArray, valid: NDArray) -> NDArray:
-        """Scale one step's rewards (N,); ``ended`` copies start afresh, invalid steps count not."""
-        rewards = np.asarray(rewards, dtype=np.float64) * self.factor
+        """Scale one step's rewards (N,); ``ended`` copies start afresh, invalid steps pay nothing."""
+        rewards = np.where(valid, rewards, 0.0).astype(np.float64) * self.factor
         if self.scale:
             self.running = self.gamma * self.running + rewards
             self.statistics.update(self.running[valid])
-            rewards = rewards / np.sqrt(self.statistics.variance + self.epsilon)
+            rewards = rewards / self.statistics.divisor(self.epsilon)
             self.running[ended] = 0.0
         if self.clip is not None:
             rewards = np.clip(rewards, -self.clip, self.clip)

@@ -4,6 +4,7 @@ A rollout stores no values and no log-probabilities. They follow from it in one 
 is much cheaper than a small pass at every step.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,12 +14,20 @@ import torch
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
+from ..kinds import Count, Natural, checked
 from ..policies import Actor, ValueNetwork
+from ..spaces import ActionMap, require_supported
+from .contract import (
+    EnvironmentFailedError,
+    MalformedEnvironmentError,
+    check_arrays,
+    hold_to_contract,
+    require_finite_rows,
+    single_precision,
+)
 from .normalization import ObservationNormalizer, RewardScaler
 
-
-class EnvironmentFailedError(RuntimeError):
-    """An environment raised an error of its own while it was stepped."""
+__all__ = ["Collector", "EnvironmentFailedError", "MalformedEnvironmentError", "Rollout"]
 
 
 @dataclass(frozen=True)
@@ -30,14 +39,16 @@ class Rollout:
     observations : ndarray, shape (T, N, O), float32
         What the policy saw before each step: normalised, if the run normalises.
     actions : ndarray, shape (T, N) int64 or (T, N, d) float32
-        What the policy drew; not clipped to the action space.
+        What the policy drew, on its own scale: neither mapped nor clipped to the action space (see
+        `spaces.ActionMap` for what the environment was sent).
     rewards : ndarray, shape (T, N), float32
         What training is to maximise: scaled and clipped, if the run does that.
     terminated, truncated : ndarray of bool, shape (T, N)
         Whether the step ended the episode for good, or cut it from outside.
     valid : ndarray of bool, shape (T, N)
         False for a step that only reset the environment (``NEXT_STEP`` autoreset). Such a step
-        carries no decision of the policy and belongs in no batch.
+        carries no decision of the policy, belongs in no batch, and its reward is 0 whatever the
+        environment returned.
     last_observations : ndarray, shape (N, O), float32
         What each environment shows after the last step.
     final_observations : ndarray, shape (K, O), float32
@@ -46,6 +57,9 @@ class Rollout:
     episode_returns, episode_lengths : ndarray, shape (E,)
         Undiscounted sum of the environment's own rewards, and number of steps, of the E episodes
         that ended in this rollout.
+    clipped_share : float
+        Share of the components of Box actions that lay beyond the bounds and were clipped; NaN for
+        discrete actions.
     """
 
     observations: NDArray
@@ -58,6 +72,7 @@ class Rollout:
     final_observations: NDArray
     episode_returns: NDArray
     episode_lengths: NDArray
+    clipped_share: float = float("nan")
 
     @property
     def ended(self) -> NDArray:
@@ -91,7 +106,8 @@ class Collector:
     Parameters
     ----------
     envs : gymnasium.vector.VectorEnv
-        Any vector environment with ``SAME_STEP`` or ``NEXT_STEP`` autoreset and flat observations.
+        Any vector environment with ``SAME_STEP`` or ``NEXT_STEP`` autoreset, flat observations, and
+        discrete or flat Box actions.
     seed : int, optional
         Seed of the environments' first reset.
     normalizer : ObservationNormalizer, optional
@@ -102,7 +118,10 @@ class Collector:
     Raises
     ------
     ValueError
-        If the environment's autoreset is disabled or unknown.
+        If the environment's autoreset is disabled or unknown, its spaces are not supported, or its
+        first reset does not return what it should.
+    EnvironmentFailedError, FloatingPointError
+        As in `collect`, of the first reset.
     """
 
     def __init__(
@@ -115,12 +134,15 @@ class Collector:
         self.mode = envs.metadata.get("autoreset_mode")
         if self.mode not in (AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP):
             raise ValueError(f"autoreset must be SAME_STEP or NEXT_STEP, not {self.mode}")
+        require_supported(envs.single_observation_space, envs.single_action_space)
+        hold_to_contract(envs)
         self.envs, self.normalizer, self.reward_scaler = envs, normalizer, reward_scaler
-        observations, _ = envs.reset(seed=seed)
-        self.observations = self._see(np.array(observations, dtype=np.float32))
+        self.to_environment = ActionMap(envs.single_action_space)
         self.resetting = np.zeros(envs.num_envs, dtype=bool)  # the next step only resets these
         self.running_returns = np.zeros(envs.num_envs)
         self.running_lengths = np.zeros(envs.num_envs, dtype=np.int64)
+        observations, _ = self._ask(envs.reset, 2, seed=checked("seed", seed, Natural | None))
+        self.observations = self._see(observations)
 
     def collect(self, act: Actor, steps: int) -> Rollout:
         """Take the given number of steps in every environment.
@@ -139,10 +161,10 @@ class Collector:
         EnvironmentFailedError
             If an environment raises; its own error is the cause.
         FloatingPointError
-            If an environment returns a reward or observation that is not finite.
+            If an environment returns a reward or observation that is not finite, or the policy an
+            action; none of them is acted on.
         """
-        if steps < 1:
-            raise ValueError(f"a rollout needs at least one step, not {steps}")
+        steps = checked("steps", steps, Count)
         N, space = self.envs.num_envs, self.envs.single_action_space
         box = isinstance(space, gym.spaces.Box)
         observations = np.empty((steps, *self.observations.shape), dtype=np.float32)
@@ -154,15 +176,14 @@ class Collector:
         for t in range(steps):
             observations[t] = self.observations
             actions[t] = act(self.observations)
-            sent = np.clip(actions[t], space.low, space.high) if box else actions[t]
-            reached, reward, terminated[t], truncated[t], infos = self._step(sent)
-            rewards[t] = reward
+            reached, reward, terminated[t], truncated[t], infos = self._step(actions[t])
             valid[t] = ~self.resetting
-            self.running_returns += rewards[t]
+            self.running_returns += reward
             self.running_lengths += valid[t]
             ended = terminated[t] | truncated[t]
             if self.reward_scaler is not None:
-                rewards[t] = self.reward_scaler(reward, ended, valid[t])
+                reward = self.reward_scaler(reward, ended, valid[t])
+            rewards[t] = single_precision("rewards", reward)
             if ended.any():
                 final_observations.append(self._final_observations(reached, infos, ended))
                 episode_returns.append(self.running_returns[ended])
@@ -171,10 +192,10 @@ class Collector:
                 self.running_lengths[ended] = 0
             if self.mode is AutoresetMode.NEXT_STEP:
                 self.resetting = ended
-            self.observations = self._see(np.array(reached, dtype=np.float32))
+            self.observations = self._see(reached)
 
         empty = np.empty((0, *self.observations.shape[1:]), dtype=np.float32)
-        rollout = Rollout(
+        return Rollout(
             observations=observations,
             actions=actions,
             rewards=rewards,
@@ -185,11 +206,8 @@ class Collector:
             final_observations=np.concatenate([empty, *final_observations]),
             episode_returns=np.concatenate([np.empty(0), *episode_returns]),
             episode_lengths=np.concatenate([np.empty(0, dtype=np.int64), *episode_lengths]),
+            clipped_share=self.to_environment.clipped_share(actions[valid]),
         )
-        for name in ("rewards", "observations", "last_observations", "final_observations"):
-            if not np.isfinite(getattr(rollout, name)).all():
-                raise FloatingPointError(f"the environment returned {name} that are not finite")
-        return rollout
 
     def get_state(self) -> dict[str, Any]:
         """Where every copy stands, for a checkpoint. The normaliser's statistics are the agent's.
@@ -219,36 +237,54 @@ class Collector:
             self.reward_scaler.set_state(saved["reward_scaler"])
 
     def _step(self, actions: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArray, dict]:
+        if actions.dtype.kind == "f" and not np.isfinite(actions).all():
+            raise FloatingPointError(
+                "the policy chose actions that are not finite: it has most likely diverged"
+            )
+        sent = self.to_environment(actions)
+        reached, reward, terminated, truncated, infos = self._ask(self.envs.step, 5, sent)
+        reward = np.asarray(reward)
+        if self.resetting.any():  # whatever such a step pays belongs to no episode
+            reward = np.where(self.resetting, 0.0, reward)
+        # Statistics that have seen a NaN, and rewards that are clipped, would hide it.
+        require_finite_rows("rewards", reward, self.envs, self.running_lengths + 1)
+        return reached, reward, terminated, truncated, infos
+
+    def _ask(
+        self, method: Callable[..., Any], size: int, *arguments: Any, **keywords: Any
+    ) -> tuple:
+        """What the environments' reset or step returns, held to the contract."""
         try:
-            result = self.envs.step(actions)
+            result = method(*arguments, **keywords)
+        except MalformedEnvironmentError:
+            raise
         except Exception as error:
             raise EnvironmentFailedError(
                 f"the environment raised {type(error).__name__}: {error}"
             ) from error
-        N = self.envs.num_envs
-        shapes = (self.observations.shape, (N,), (N,), (N,))
-        names = ("observations", "rewards", "terminated", "truncated")
-        for name, x, shape in zip(names, result[:4], shapes, strict=True):
-            if np.shape(x) != shape:
-                raise ValueError(
-                    f"the environment returned {name} of shape {np.shape(x)}, not {shape}"
-                )
-        # Statistics that have seen a NaN, and rewards that are clipped, would hide it.
-        if self.reward_scaler is not None and not np.isfinite(result[1]).all():
-            raise FloatingPointError("the environment returned rewards that are not finite")
+        check_arrays(result, size, self.envs)
         return result
 
     def _see(self, observations: NDArray) -> NDArray:
-        if self.normalizer is None:
-            return observations
-        if not np.isfinite(observations).all():
-            raise FloatingPointError("the environment returned observations that are not finite")
-        self.normalizer.update(observations)
-        return self.normalizer(observations)
+        """What the policy sees: normalised in the precision that came, and float32 only then."""
+        raw = np.asarray(observations)
+        require_finite_rows("observations", raw, self.envs, self.running_lengths)
+        if self.normalizer is not None:
+            self.normalizer.update(raw)
+            raw = self.normalizer(raw)
+        return single_precision("observations", raw)
 
     def _final_observations(self, reached: NDArray, infos: dict, ended: NDArray) -> NDArray:
         if self.mode is AutoresetMode.NEXT_STEP:
-            final = np.asarray(reached[ended], dtype=np.float32)
+            final = np.asarray(reached)[ended]
+        elif "final_obs" in infos:
+            final = np.stack(list(infos["final_obs"][ended]))
         else:
-            final = np.stack(list(infos["final_obs"][ended])).astype(np.float32)
-        return final if self.normalizer is None else self.normalizer(final)
+            raise MalformedEnvironmentError(
+                f"{type(self.envs).__name__} has SAME_STEP autoreset, but an ended episode's last "
+                "observation is not in infos['final_obs']"
+            )
+        require_finite_rows("final observations", final, self.envs, self.running_lengths, ended)
+        if self.normalizer is not None:
+            final = self.normalizer(final)
+        return single_precision("final observations", final)

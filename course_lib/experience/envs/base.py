@@ -13,6 +13,9 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
+from ...kinds import Count, checked, require_known
+from ..contract import own
+
 
 class BatchedEnv(gym.vector.VectorEnv):
     """N copies of one environment whose physics is vectorised NumPy.
@@ -38,6 +41,8 @@ class BatchedEnv(gym.vector.VectorEnv):
 
     metadata: dict[str, Any] = {"autoreset_mode": AutoresetMode.SAME_STEP, "render_modes": []}
     default_max_episode_steps: int
+    #: What `reset` takes in its options beside ``reset_mask``, and hands on to `initial_states`.
+    start_options: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -46,22 +51,21 @@ class BatchedEnv(gym.vector.VectorEnv):
         autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
     ) -> None:
         limit = self.default_max_episode_steps if max_episode_steps is None else max_episode_steps
-        if num_envs < 1 or limit < 1:
-            raise ValueError(
-                f"num_envs and max_episode_steps must be at least 1, not {num_envs} and {limit}"
-            )
-        self.num_envs = num_envs
-        self.max_episode_steps = limit
+        self.num_envs = checked("num_envs", num_envs, Count)
+        self.max_episode_steps = checked("max_episode_steps", limit, Count)
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
-        self.observation_space = batch_space(self.single_observation_space, num_envs)
-        self.action_space = batch_space(self.single_action_space, num_envs)
+        self.single_observation_space = own(self.single_observation_space)
+        self.single_action_space = own(self.single_action_space)
+        self.observation_space = own(batch_space(self.single_observation_space, self.num_envs))
+        self.action_space = own(batch_space(self.single_action_space, self.num_envs))
         self.state: NDArray | None = None  # (state_size, N), float64
-        self._elapsed = np.zeros(num_envs, dtype=np.int64)
-        self._ended = np.zeros(num_envs, dtype=bool)
+        self._elapsed = np.zeros(self.num_envs, dtype=np.int64)
+        self._ended = np.zeros(self.num_envs, dtype=bool)
+        self._start_options: dict[str, Any] = {}  # of the last reset that was called
 
-    def initial_states(self, rng: np.random.Generator, n: int) -> NDArray:
-        """Draw n initial states, shape (state_size, n)."""
+    def initial_states(self, rng: np.random.Generator, n: int, **options: Any) -> NDArray:
+        """Draw n initial states, shape (state_size, n); the options are those of `start_options`."""
         raise NotImplementedError
 
     def dynamics(self, state: NDArray, actions: NDArray) -> tuple[NDArray, NDArray, NDArray]:
@@ -75,18 +79,23 @@ class BatchedEnv(gym.vector.VectorEnv):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray, dict[str, Any]]:
-        """Start new episodes: in every copy, or where ``options["reset_mask"]`` (N,) is true."""
+        """Start new episodes: in every copy, or where ``options["reset_mask"]`` (N,) is true.
+
+        Other options are those of the task (CartPole: ``low`` and ``high``). As in Gymnasium's own
+        vector environments they hold for all episodes until the next call.
+
+        Raises
+        ------
+        ValueError
+            If an option is unknown or out of range.
+        """
+        options = {} if options is None else dict(options)
+        require_known(options, ("reset_mask", *self.start_options), f"{type(self).__name__}.reset")
+        mask = self._reset_mask(options.pop("reset_mask", np.ones(self.num_envs, dtype=bool)))
+        if options:  # one that is refused is so before anything has changed
+            self.initial_states(np.random.default_rng(0), 1, **options)
         super().reset(seed=seed)
-        mask = np.ones(self.num_envs, dtype=bool)
-        if options and "reset_mask" in options:
-            mask = np.asarray(options["reset_mask"])
-            if mask.shape != (self.num_envs,) or mask.dtype != bool or not mask.any():
-                raise ValueError(
-                    f"reset_mask must be a boolean array of shape ({self.num_envs},) with at least "
-                    f"one True, not {mask.dtype} of shape {mask.shape}"
-                )
-            if self.state is None and not mask.all():
-                raise ValueError("the first reset must reset every copy")
+        self._start_options = options
         self._start_episodes(mask)
         return self.observe(self.state), {}
 
@@ -130,6 +139,7 @@ class BatchedEnv(gym.vector.VectorEnv):
                 "state": self.state,
                 "elapsed": self._elapsed,
                 "ended": self._ended,
+                "start_options": self._start_options,
                 "rng": self.np_random.bit_generator.state,
             }
         )
@@ -138,6 +148,7 @@ class BatchedEnv(gym.vector.VectorEnv):
         """Go back to what `get_state` returned; gives the observations (N, observation_size)."""
         saved = copy.deepcopy(saved)
         self.state, self._elapsed, self._ended = saved["state"], saved["elapsed"], saved["ended"]
+        self._start_options = saved.get("start_options", {})
         self.np_random.bit_generator.state = saved["rng"]
         return self.observe(self.state)
 
@@ -177,8 +188,20 @@ class BatchedEnv(gym.vector.VectorEnv):
         """Steps of the running episodes taken so far, shape (N,); a copy."""
         return self._elapsed.copy()
 
+    def _reset_mask(self, mask: NDArray) -> NDArray:
+        mask = np.asarray(mask)
+        if mask.shape != (self.num_envs,) or mask.dtype != bool or not mask.any():
+            raise ValueError(
+                f"reset_mask must be a boolean array of shape ({self.num_envs},) with at least "
+                f"one True, not {mask.dtype} of shape {mask.shape}"
+            )
+        if self.state is None and not mask.all():
+            raise ValueError("the first reset must reset every copy")
+        return mask
+
     def _start_episodes(self, mask: NDArray) -> None:
-        fresh = self.initial_states(self.np_random, int(mask.sum()))
+        n = int(mask.sum())
+        fresh = self.initial_states(self.np_random, n, **self._start_options)
         if self.state is None:
             self.state = fresh
         else:

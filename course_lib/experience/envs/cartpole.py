@@ -10,6 +10,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from ...kinds import checked
 from .base import BatchedEnv
 
 GRAVITY = 9.8  # m/s^2
@@ -77,10 +78,14 @@ class BatchedCartPole(BatchedEnv):
         dtype=np.float32,
     )
     single_action_space = gym.spaces.Discrete(2)
+    start_options = ("low", "high")
 
-    def initial_states(self, rng, n):
-        """All four coordinates uniform in [-0.05, 0.05]; shape (4, n)."""
-        return rng.uniform(-0.05, 0.05, size=(4, n))
+    def initial_states(self, rng, n, low=-0.05, high=0.05):
+        """All four coordinates uniform in [low, high]; shape (4, n). Two numbers, low <= high."""
+        low, high = checked("low", low, float), checked("high", high, float)
+        if low > high:
+            raise ValueError(f"low must not be above high, but {low} is above {high}")
+        return rng.uniform(low, high, size=(4, n))
 
     def dynamics(self, state, actions):
         """`cartpole_dynamics`, after a check that every action is 0 or 1."""

@@ -9,6 +9,9 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
+from ...kinds import require_known
+from ..contract import own
+
 #: Environments whose EnvPool version was compared with Gymnasium's and found to agree.
 POOLED = ("LunarLanderContinuous-v3", "LunarLander-v3")
 
@@ -35,16 +38,17 @@ class EnvPoolVectorEnv(gym.vector.VectorEnv):
     def __init__(self, env_id: str, num_envs: int) -> None:
         self.env_id, self.num_envs = env_id, num_envs
         with contextlib.closing(gym.make(env_id)) as env:  # EnvPool's own bounds are makeshift
-            self.single_observation_space = env.observation_space
-            self.single_action_space = env.action_space
+            self.single_observation_space = own(env.observation_space)
+            self.single_action_space = own(env.action_space)
         self._pool = self._make(0)
-        self.observation_space = batch_space(self.single_observation_space, num_envs)
-        self.action_space = batch_space(self.single_action_space, num_envs)
+        self.observation_space = own(batch_space(self.single_observation_space, num_envs))
+        self.action_space = own(batch_space(self.single_action_space, num_envs))
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray, dict[str, Any]]:
-        """Start new episodes in every copy."""
+        """Start new episodes in every copy. There are no options: a ValueError if some are given."""
+        require_known(options or {}, (), f"{self.env_id}.reset")
         if seed is not None:
             self._pool.close()
             self._pool = self._make(int(seed) % 2**31)  # a C int

@@ -52,6 +52,7 @@ class ReplayableVectorEnv(SyncVectorEnv):
         env_kwargs: Mapping[str, Any] | None = None,
         **settings: Any,
     ) -> None:
+        self.name = name_of(env)
         self._env, self._env_kwargs = env, env_kwargs
         made: list[gym.Env] = []
 

@@ -19,7 +19,9 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ...kinds import require_known
 from ...registration import SWINGUP_STEPS
+from ..contract import own
 from .base import BatchedEnv
 
 GRAVITY = 9.82  # m/s^2
@@ -106,7 +108,7 @@ class BatchedSwingUp(BatchedEnv):
     single_action_space = _ACTION_SPACE
 
     def initial_states(self, rng, n):
-        """`initial_swingup_states`."""
+        """`initial_swingup_states`; no options."""
         return initial_swingup_states(rng, n)
 
     def dynamics(self, state, actions):
@@ -154,13 +156,16 @@ class CartPoleSwingUpEnv(gym.Env):
         self.nonnegative_reward = nonnegative_reward
         self.state: NDArray | None = None  # (4,), float64
         # Spaces carry a random generator for sampling, which copies must not share.
-        self.observation_space = copy.deepcopy(_OBSERVATION_SPACE)
-        self.action_space = copy.deepcopy(_ACTION_SPACE)
+        self.observation_space, self.action_space = own(_OBSERVATION_SPACE), own(_ACTION_SPACE)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray, dict[str, Any]]:
-        """Start an episode near the hanging state; observation (5,) float32 and an empty dict."""
+        """Start an episode near the hanging state; observation (5,) float32 and an empty dict.
+
+        There are no options; a ValueError says so if some are given.
+        """
+        require_known(options or {}, (), f"{type(self).__name__}.reset")
         super().reset(seed=seed)
         self.state = initial_swingup_states(self.np_random, 1)[:, 0]
         return self._observation(), {}
