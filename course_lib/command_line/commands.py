@@ -172,10 +172,9 @@ def _report(history: History, options: argparse.Namespace) -> None:
     steps = history.updates["step"].iloc[-1]
     if history.episodes.empty:
         print(
-            f"no episode ended in {steps:,} steps, so nothing is known of the agent's returns: give "
+            f"no episode ended in {steps:,} steps, so it learned from no whole episode: give "
             "the environment a time limit (max_episode_steps), or train for longer"
         )
-        return
     env, env_kwargs = restored(load_run(options.directory)["env"])
     try:
         returns = evaluate(history.agent, env, 20, history.seed, env_kwargs=env_kwargs)

@@ -61,10 +61,10 @@ def _number(kind: Any) -> Callable[[str], int]:
 
     def convert(text: str) -> int:
         try:
-            return read("it", text, kind)
+            return read("", text, kind)
         except ValueError as error:
             raise argparse.ArgumentTypeError(
-                f"{error}; write for instance 100000, 100_000 or 1e5"
+                f"{str(error).strip()}; write for instance 100000, 100_000 or 1e5"
             ) from None
 
     return convert

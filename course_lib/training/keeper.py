@@ -3,11 +3,11 @@
 import contextlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from ..algorithms.agent import Agent
 from .agents import save_agent
@@ -20,7 +20,7 @@ from .checkpoint import (
 )
 from .history import episodes_table, updates_table
 from .lock import FolderLock, locked
-from .run import Run
+from .run import Run, rows_and_episodes
 
 #: The folder in a run's folder that holds the agent of its best evaluation.
 BEST = "best"
@@ -59,7 +59,7 @@ class Keeper:
             self.saved_updates = updates
         started = time.perf_counter()
         if updates and (tables or started >= self.tables_due):
-            self.write_tables(updates)
+            write_tables(self.directory, self.run.rows[:updates], self.run.episodes[:updates])
             ended = time.perf_counter()
             self.tables_due = ended + (ended - started) / TABLES_SHARE
 
@@ -79,18 +79,6 @@ class Keeper:
         if step is None:
             return f"{problem}there is no checkpoint in {self.directory}"
         return f"{problem}the checkpoint in {self.directory} is of step {step:,}"
-
-    def write_tables(self, updates: int | None = None) -> None:
-        """Write ``updates.csv`` and ``episodes.csv``, each whole or not at all."""
-        for name, table in (
-            ("updates", updates_table(self.run.rows[:updates])),
-            ("episodes", episodes_table(self.run.episodes[:updates])),
-        ):
-            write_atomically(self.directory / f"{name}.csv", _csv(table))
-
-    def tables_are_there(self) -> bool:
-        """Whether both tables exist."""
-        return all((self.directory / f"{n}.csv").is_file() for n in ("updates", "episodes"))
 
     def offer_best(self, agent: Agent, evaluation: float) -> None:
         """Keep an agent beside the last one if no other was evaluated higher."""
@@ -144,5 +132,19 @@ def require_unused(directory: str | os.PathLike) -> None:
         )
 
 
-def _csv(table: pd.DataFrame) -> bytes:
-    return table.to_csv(index=False, lineterminator="\n").encode()
+def write_tables(
+    directory: Path, rows: Sequence[dict[str, float]], episodes: Sequence[np.ndarray]
+) -> None:
+    """Write ``updates.csv`` and ``episodes.csv``, each whole or not at all."""
+    for name, table in (("updates", updates_table(rows)), ("episodes", episodes_table(episodes))):
+        write_atomically(
+            directory / f"{name}.csv", table.to_csv(index=False, lineterminator="\n").encode()
+        )
+
+
+def require_tables(directory: str | os.PathLike, tree: dict[str, Any]) -> None:
+    """Write the tables of a checkpoint's tree if one of them is missing."""
+    directory = Path(directory)
+    if not all((directory / f"{name}.csv").is_file() for name in ("updates", "episodes")):
+        with locked(directory):
+            write_tables(directory, *rows_and_episodes(tree))

@@ -17,7 +17,7 @@ from .agents import agent_from, load_agent, versions
 from .checkpoint import load_checkpoint
 from .environment import describe
 from .history import DIAGNOSTICS, History, episodes_table, updates_table
-from .keeper import kept, require_unused
+from .keeper import kept, require_tables, require_unused
 from .loop import Callback, advance_to_the_end
 from .run import Run, rows_and_episodes
 
@@ -192,6 +192,7 @@ def resume(
     checkpoint_every = checked("checkpoint_every", checkpoint_every, Count)
     tree = _run_tree(checkpoint_dir)
     if total_steps is None and _updates_of(tree) <= tree["run"]["updates_done"]:
+        require_tables(checkpoint_dir, tree)
         return history_from(tree)
     with kept(checkpoint_dir) as keeper:
         tree = _run_tree(checkpoint_dir)  # again: another run may have gone on meanwhile
