@@ -13,7 +13,15 @@ from torch import Tensor, nn
 from ..advantages import gae_scan
 from ..experience.normalization import ObservationNormalizer
 from ..experience.rollout import Rollout
-from ..policies import Actor, Policy, ValueNetwork, make_policy
+from ..policies import (
+    Actor,
+    CategoricalPolicy,
+    GaussianPolicy,
+    Policy,
+    ValueNetwork,
+    make_policy,
+)
+from ..spaces import require_supported
 from .settings import Settings
 
 
@@ -45,6 +53,10 @@ class Agent:
     action_space: gym.Space | None = None
     settings: Settings | None = None
 
+    def __post_init__(self) -> None:
+        if self.normalizer is not None:  # so that the policy by itself is not used without it
+            self.policy.normalizer = self.normalizer
+
     def parameters(self) -> Iterator[nn.Parameter]:
         """All parameters, the policy's first."""
         return itertools.chain(self.policy.parameters(), self.value_network.parameters())
@@ -61,6 +73,59 @@ class Agent:
         if self.normalizer is None:
             return act
         return lambda observations: act(self.normalizer(observations))
+
+
+def acting_parts(policy: Policy | Agent) -> tuple[Policy, ObservationNormalizer | None]:
+    """A policy's network, and the normaliser that it was trained behind, frozen as it is now.
+
+    Parameters
+    ----------
+    policy : Policy or Agent
+        Agents know their normaliser, and so do their policies.
+    """
+    network = policy.policy if isinstance(policy, Agent) else policy
+    normalizer = getattr(policy, "normalizer", None)
+    return network, normalizer and normalizer.frozen()
+
+
+def require_fitting(
+    policy: Policy | Agent,
+    observation_space: gym.Space,
+    action_space: gym.Space,
+    env_name: str,
+) -> None:
+    """Raise a ValueError if a policy was made for other observations or actions than these.
+
+    Parameters
+    ----------
+    policy : Policy or Agent
+    observation_space, action_space : gymnasium.Space
+        Of a single environment.
+    env_name : str
+        For the message.
+    """
+    require_supported(observation_space, action_space)
+    network = policy.policy if isinstance(policy, Agent) else policy
+    if not isinstance(network, CategoricalPolicy | GaussianPolicy):
+        return  # somebody's own policy has nothing to compare
+    sees, acts = network.net.layers[0].in_features, network.net.layers[-1].out_features
+    shows = observation_space.shape[0]
+    if sees != shows:
+        raise ValueError(
+            f"this policy sees observations of {sees} numbers, and {env_name} shows {shows}: it was "
+            "trained on another environment"
+        )
+    discrete = isinstance(network, CategoricalPolicy)
+    own = f"{acts} discrete actions" if discrete else f"actions of {network.action_size} numbers"
+    if isinstance(action_space, gym.spaces.Discrete):
+        fits = discrete and acts == action_space.n
+    else:
+        fits = not discrete and network.action_size == action_space.shape[0]
+    if not fits:
+        raise ValueError(
+            f"this policy has {own}, and {env_name} takes {action_space}: it was trained on another "
+            "environment"
+        )
 
 
 def make_agent(

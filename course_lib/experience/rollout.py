@@ -79,6 +79,10 @@ class Rollout:
         """Whether the step was its episode's last, shape (T, N)."""
         return self.terminated | self.truncated
 
+    def diagnostics(self) -> dict[str, float]:
+        """``clipped_share``, where there is something to clip."""
+        return {} if np.isnan(self.clipped_share) else {"clipped_share": self.clipped_share}
+
     def values(self, value_network: ValueNetwork) -> tuple[NDArray, NDArray]:
         """V of the states left and of the states reached by every step, in one batched pass.
 

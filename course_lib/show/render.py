@@ -2,41 +2,54 @@
 
 import contextlib
 import io
+import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-import gymnasium as gym
 import imageio.v3 as iio
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..algorithms.agent import Agent
+from ..algorithms.agent import Agent, acting_parts, require_fitting
+from ..experience.contract import CheckedEnv, single_precision
+from ..experience.envs import EnvLike, make_env, name_of
+from ..kinds import Count, Natural, checked
 from ..policies import Policy
+from ..spaces import ActionMap
 from .plots import Picture
+
+# Browsers take a frame of less than two hundredths of a second for one of ten.
+_SHORTEST = 2
 
 
 def record_episode(
     policy: Policy | Agent,
-    env_id: str,
+    env: EnvLike,
     seed: int = 0,
     max_steps: int = 500,
     deterministic: bool = False,
+    *,
+    env_kwargs: Mapping[str, Any] | None = None,
 ) -> tuple[list[NDArray], float]:
     """Run one episode and keep every frame.
 
     Parameters
     ----------
     policy : Policy or Agent
-        Give the agent if it normalises observations: its statistics are part of what it learned.
-    env_id : str
+        One that was trained behind a normaliser is filmed behind it, with its statistics frozen.
+    env : str, EnvSpec or callable
+        See `make_env`; it must be able to render as ``"rgb_array"``.
     seed : int
         Decides the initial state, and the actions if they are sampled.
     max_steps : int, at least 1
         Stop after this many steps even if the episode goes on.
     deterministic : bool
         Take the most probable (or mean) action, or sample.
+    env_kwargs : mapping, optional
+        See `make_env`.
 
     Returns
     -------
@@ -48,24 +61,43 @@ def record_episode(
     Raises
     ------
     ValueError
-        If max_steps is not positive.
+        If an argument is out of range, the policy was made for another environment, or the environment
+        draws no frames.
     """
-    if max_steps < 1:
-        raise ValueError(f"max_steps must be at least 1, not {max_steps}")
-    act = policy.greedy() if deterministic else policy.sampler(np.random.default_rng(seed))
-    with _no_screen(), contextlib.closing(gym.make(env_id, render_mode="rgb_array")) as env:
-        box = isinstance(env.action_space, gym.spaces.Box)
-        observation, _ = env.reset(seed=seed)
-        frames, episode_return, ended = [env.render()], 0.0, False
+    seed, max_steps = checked("seed", seed, Natural), checked("max_steps", max_steps, Count)
+    network, normalizer = acting_parts(policy)
+    act = network.greedy() if deterministic else network.sampler(np.random.default_rng(seed))
+    with (
+        _no_screen(),
+        contextlib.closing(CheckedEnv(make_env(env, env_kwargs, "rgb_array"))) as world,
+    ):
+        require_fitting(policy, world.observation_space, world.action_space, name_of(env))
+        to_environment = ActionMap(world.action_space)
+        observation, _ = world.reset(seed=seed)
+        frames, episode_return, ended = [_frame(world)], 0.0, False
         while not ended and len(frames) <= max_steps:
-            action = act(np.asarray(observation, dtype=np.float32)[None])[0]
-            if box:
-                action = np.clip(action, env.action_space.low, env.action_space.high)
-            observation, reward, terminated, truncated, _ = env.step(action)
-            frames.append(env.render())
-            episode_return += float(reward)
+            seen = observation[None]
+            if normalizer is not None:
+                seen = normalizer(seen)
+            action = act(single_precision("observations", seen))
+            observation, reward, terminated, truncated, _ = world.step(to_environment(action)[0])
+            frames.append(_frame(world))
+            episode_return += reward
             ended = terminated or truncated
     return frames, episode_return
+
+
+def _frame(env: CheckedEnv) -> NDArray:
+    """A picture of the environment, copied: many draw every one on the same canvas."""
+    frame = np.array(env.render())
+    if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
+        shown = f"{frame.dtype} of shape {frame.shape}" if frame.ndim else repr(frame.item())
+        raise ValueError(
+            f"{env.name} must render frames of shape (height, width, 3), uint8, not {shown}: it needs "
+            "the render mode 'rgb_array' (a function that makes environments can take render_mode, or "
+            "set it itself)"
+        )
+    return frame
 
 
 @contextlib.contextmanager
@@ -89,12 +121,13 @@ def encode_gif(
     ----------
     frames : sequence of ndarray, shape (height, width, 3), uint8
     fps : float, positive
-        Frames per second of the film as recorded; what `every` leaves out does not speed it up.
+        Frames per second of the film as recorded; what is left out does not speed it up.
     width : int
         Width of the GIF in pixels; the height follows.
     every : int, at least 1
-        Keep one frame in so many, and always the last.
-    colours : int
+        Keep one frame in so many, and always the last. More are left out where there are more than
+        50 in a second, which is what GIFs in a browser can show.
+    colours : int, 2 to 256
         Size of the one palette that all frames share.
 
     Returns
@@ -104,29 +137,65 @@ def encode_gif(
     Raises
     ------
     ValueError
-        If there are no frames, or fps or every is not positive.
+        If there are no frames, or they differ in size, or fps or every is not positive.
     """
-    if not len(frames) or not fps > 0 or every < 1:
+    if not len(frames) or not 0 < fps < math.inf or every < 1 or not 2 <= colours <= 256:
         raise ValueError(
-            f"need frames and positive fps and every; got {len(frames)} frames, {fps=}, {every=}"
+            "need frames, positive fps and every, and 2 to 256 colours; got "
+            f"{len(frames)} frames, {fps=}, {every=}, {colours=}"
         )
-    kept = list(frames[::every])
-    if (len(frames) - 1) % every:
-        kept.append(frames[-1])
-    height = round(width * kept[0].shape[0] / kept[0].shape[1])
-    small = [Image.fromarray(frame).resize((width, height), Image.Resampling.BOX) for frame in kept]
-    # One palette from the first and last frame: a fresh one per frame flickers and is larger.
-    both = Image.fromarray(np.concatenate([np.asarray(small[0]), np.asarray(small[-1])]))
-    palette = both.quantize(colours)
-    flat = [
-        np.asarray(image.quantize(palette=palette, dither=Image.Dither.NONE).convert("RGB"))
-        for image in small
+    if len({np.shape(frame) for frame in frames}) > 1:
+        raise ValueError(f"all frames must have one size, not {sorted(map(np.shape, frames))}")
+    step = max(every, math.ceil(fps * _SHORTEST / 100))
+    kept = [*range(0, len(frames) - 1, step), len(frames) - 1]
+    height = round(width * frames[0].shape[0] / frames[0].shape[1])
+    small = [
+        np.asarray(Image.fromarray(frames[i]).resize((width, height), Image.Resampling.BOX))
+        for i in kept
     ]
-    # GIF counts in hundredths of a second; imageio takes milliseconds.
-    milliseconds = 10 * max(1, round(100 * every / fps))
+    # One palette for all frames: a fresh one per frame flickers and is larger.
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(_palette(small, colours).tobytes())
+    flat = [
+        np.asarray(
+            Image.fromarray(frame)
+            .quantize(palette=palette, dither=Image.Dither.NONE)
+            .convert("RGB")
+        )
+        for frame in small
+    ]
+    # GIF counts in hundredths of a second; imageio takes milliseconds. Rounding the moments, not the
+    # spans between them, keeps the speed of the whole.
+    moments = np.rint(100 * np.array([*kept, kept[-1] + step]) / fps)
+    durations = 10 * np.clip(np.diff(moments), _SHORTEST, 2**16 - 1)
     buffer = io.BytesIO()
-    iio.imwrite(buffer, flat, extension=".gif", duration=milliseconds, loop=0)
+    iio.imwrite(buffer, flat, extension=".gif", duration=durations.tolist(), loop=0)
     return buffer.getvalue()
+
+
+def _palette(frames: Sequence[NDArray], colours: int) -> NDArray:
+    """A palette (256, 3), uint8, of so many colours: half of them the most frequent of all frames.
+
+    The others are chosen one by one, each the colour that is farthest from all before, so that what
+    only a few pixels of a few frames show has its colour too.
+    """
+    found = []
+    for frame in frames:
+        red, green, blue = frame.reshape(-1, 3).astype(np.int64).T
+        found.append(np.unique(red << 16 | green << 8 | blue, return_counts=True))
+    codes, index = np.unique(np.concatenate([code for code, _ in found]), return_inverse=True)
+    counts = np.bincount(index, np.concatenate([seen for _, seen in found]))
+    codes = codes[np.argsort(-counts, kind="stable")]
+    there = np.stack([codes >> 16, codes >> 8 & 255, codes & 255], axis=1)
+    chosen = list(range(min(colours // 2, len(there))))
+    distance = np.full(len(there), np.inf)
+    for i in chosen:
+        distance = np.minimum(distance, np.square(there - there[i]).sum(1))
+    while len(chosen) < min(colours, len(there)):
+        chosen.append(int(distance.argmax()))
+        distance = np.minimum(distance, np.square(there - there[chosen[-1]]).sum(1))
+    palette = there[chosen].astype(np.uint8)
+    return np.concatenate([palette, np.repeat(palette[:1], 256 - len(palette), axis=0)])
 
 
 def save_gif(path: str | Path, frames: Sequence[NDArray], fps: float, **options) -> Path:

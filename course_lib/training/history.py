@@ -34,6 +34,7 @@ DIAGNOSTICS: dict[str, str] = {
     "beta": "KL coefficient of this update",
     "explained_variance": "of the value targets by the critic, before the update",
     "learning_rate": "Adam's step size in this update",
+    "clipped_share": "share of the components of Box actions that were clipped to the bounds",
 }
 
 

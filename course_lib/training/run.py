@@ -125,6 +125,7 @@ class Run:
                 "evaluation": math.nan,
                 "explained_variance": batch.explained_variance,
                 "learning_rate": learning_rate,
+                **rollout.diagnostics(),
             }
         )
 
