@@ -42,12 +42,14 @@ class ActionMap:
         centre, half = self.high / 2 + self.low / 2, self.high / 2 - self.low / 2
         bounded = np.isfinite(half) & (half < _UNBOUNDED)
         self.centre, self.half = np.where(bounded, centre, 0.0), np.where(bounded, half, 1.0)
+        self.only_clips = bool((self.centre == 0).all() and (self.half == 1).all())
 
     def __call__(self, actions: NDArray) -> NDArray:
         """What the environment is sent for actions (N,) or (N, d), in its space's type."""
         if not self.box:
             return actions + self.space.start if self.space.start else actions
-        sent = np.clip(self.centre + self.half * actions, self.low, self.high)
+        mapped = actions if self.only_clips else self.centre + self.half * actions
+        sent = np.minimum(np.maximum(mapped, self.low), self.high)
         return (np.rint(sent) if self.integers else sent).astype(self.space.dtype)
 
     def clipped_share(self, actions: NDArray) -> float:

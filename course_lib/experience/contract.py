@@ -93,11 +93,12 @@ class CheckedEnv(gym.Wrapper):
                 f"{self.name}: step returned {_kind(result)}; {STEP}{old}, with a dict as info"
             )
         observation, reward, terminated, truncated, info = result
-        if not _number(reward):
+        if type(reward) is not float and not _number(reward):
             raise MalformedEnvironmentError(
                 f"{self.name}: step returned {_kind(reward)} as reward, which must be one number"
             )
-        if not (_number(terminated) and _number(truncated)):
+        flags = type(terminated) is bool is type(truncated)
+        if not flags and not (_number(terminated) and _number(truncated)):
             raise MalformedEnvironmentError(
                 f"{self.name}: step returned {_kind(terminated)} and {_kind(truncated)} as terminated "
                 "and truncated, which must be True or False"
@@ -144,7 +145,9 @@ def hold_to_contract(envs: gym.vector.VectorEnv) -> None:
             copies[i] = env if isinstance(env, CheckedEnv) else CheckedEnv(env, i)
 
 
-def check_arrays(result: Any, size: int, envs: gym.vector.VectorEnv) -> None:
+def check_arrays(
+    result: Any, size: int, envs: gym.vector.VectorEnv, shapes: tuple[tuple[int, ...], ...]
+) -> None:
     """Raise a MalformedEnvironmentError unless N copies' reset or step (size 2 or 5) fits.
 
     Parameters
@@ -154,17 +157,18 @@ def check_arrays(result: Any, size: int, envs: gym.vector.VectorEnv) -> None:
     size : int
         How many things that should be.
     envs : VectorEnv
+    shapes : pair of tuple
+        Of observations, and of everything else.
     """
     where, words = ("reset", RESET) if size == 2 else ("step", STEP)
     if not isinstance(result, tuple) or len(result) != size or not isinstance(result[-1], dict):
         raise MalformedEnvironmentError(
             f"{type(envs).__name__}: {where} returned {_kind(result)}; {words}, with a dict as info"
         )
-    N = envs.num_envs
-    shapes = ((N, *envs.single_observation_space.shape), (N,), (N,), (N,))
-    names = ("observations", "rewards", "terminated", "truncated")
-    for name, x, shape in zip(names, result[:-1], shapes, strict=False):
+    for i, x in enumerate(result[:-1]):
+        shape = shapes[i > 0]
         if np.shape(x) != shape:
+            name = ("observations", "rewards", "terminated", "truncated")[i]
             raise MalformedEnvironmentError(
                 f"the environment's {where} returned {name} of shape {np.shape(x)}, not {shape}"
             )
@@ -202,7 +206,9 @@ def require_finite_rows(
 
 
 def single_precision(what: str, x: NDArray) -> NDArray:
-    """A copy in float32; a FloatingPointError if a value is too large for it."""
+    """A copy in float32 of finite numbers; a FloatingPointError if one is too large for it."""
+    if x.dtype == np.float32:
+        return x.copy()
     with np.errstate(over="ignore"):
         single = x.astype(np.float32)
     if not np.isfinite(single).all():

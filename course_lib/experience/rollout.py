@@ -142,6 +142,7 @@ class Collector:
         hold_to_contract(envs)
         self.envs, self.normalizer, self.reward_scaler = envs, normalizer, reward_scaler
         self.to_environment = ActionMap(envs.single_action_space)
+        self.shapes = ((envs.num_envs, *envs.single_observation_space.shape), (envs.num_envs,))
         self.resetting = np.zeros(envs.num_envs, dtype=bool)  # the next step only resets these
         self.running_returns = np.zeros(envs.num_envs)
         self.running_lengths = np.zeros(envs.num_envs, dtype=np.int64)
@@ -173,7 +174,7 @@ class Collector:
         box = isinstance(space, gym.spaces.Box)
         observations = np.empty((steps, *self.observations.shape), dtype=np.float32)
         actions = np.empty((steps, N, *space.shape), dtype=np.float32 if box else np.int64)
-        rewards = np.empty((steps, N), dtype=np.float32)
+        rewards = np.empty((steps, N))
         terminated, truncated, valid = np.empty((3, steps, N), dtype=bool)
         final_observations, episode_returns, episode_lengths = [], [], []
 
@@ -187,7 +188,7 @@ class Collector:
             ended = terminated[t] | truncated[t]
             if self.reward_scaler is not None:
                 reward = self.reward_scaler(reward, ended, valid[t])
-            rewards[t] = single_precision("rewards", reward)
+            rewards[t] = reward
             if ended.any():
                 final_observations.append(self._final_observations(reached, infos, ended))
                 episode_returns.append(self.running_returns[ended])
@@ -202,12 +203,14 @@ class Collector:
         return Rollout(
             observations=observations,
             actions=actions,
-            rewards=rewards,
+            rewards=single_precision("rewards", rewards),
             terminated=terminated,
             truncated=truncated,
             valid=valid,
             last_observations=self.observations.copy(),
-            final_observations=np.concatenate([empty, *final_observations]),
+            final_observations=single_precision(
+                "final observations", np.concatenate([empty, *final_observations])
+            ),
             episode_returns=np.concatenate([np.empty(0), *episode_returns]),
             episode_lengths=np.concatenate([np.empty(0, dtype=np.int64), *episode_lengths]),
             clipped_share=self.to_environment.clipped_share(actions[valid]),
@@ -248,7 +251,9 @@ class Collector:
         sent = self.to_environment(actions)
         reached, reward, terminated, truncated, infos = self._ask(self.envs.step, 5, sent)
         reward = np.asarray(reward)
-        if self.resetting.any():  # whatever such a step pays belongs to no episode
+        if (
+            self.mode is AutoresetMode.NEXT_STEP and self.resetting.any()
+        ):  # whatever such a step pays belongs to no episode
             reward = np.where(self.resetting, 0.0, reward)
         # Statistics that have seen a NaN, and rewards that are clipped, would hide it.
         require_finite_rows("rewards", reward, self.envs, self.running_lengths + 1)
@@ -266,7 +271,7 @@ class Collector:
             raise EnvironmentFailedError(
                 f"the environment raised {type(error).__name__}: {error}"
             ) from error
-        check_arrays(result, size, self.envs)
+        check_arrays(result, size, self.envs, self.shapes)
         return result
 
     def _see(self, observations: NDArray) -> NDArray:
@@ -289,6 +294,4 @@ class Collector:
                 "observation is not in infos['final_obs']"
             )
         require_finite_rows("final observations", final, self.envs, self.running_lengths, ended)
-        if self.normalizer is not None:
-            final = self.normalizer(final)
-        return single_precision("final observations", final)
+        return final if self.normalizer is None else self.normalizer(final)

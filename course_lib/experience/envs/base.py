@@ -68,6 +68,10 @@ class BatchedEnv(gym.vector.VectorEnv):
         """Draw n initial states, shape (state_size, n); the options are those of `start_options`."""
         raise NotImplementedError
 
+    def checked_options(self, options: dict[str, Any]) -> dict[str, Any]:
+        """The given ones of `start_options`, checked; a ValueError if they make no sense."""
+        return options
+
     def dynamics(self, state: NDArray, actions: NDArray) -> tuple[NDArray, NDArray, NDArray]:
         """Next states (state_size, N), rewards (N,) and terminations (N,); pure."""
         raise NotImplementedError
@@ -92,8 +96,8 @@ class BatchedEnv(gym.vector.VectorEnv):
         options = {} if options is None else dict(options)
         require_known(options, ("reset_mask", *self.start_options), f"{type(self).__name__}.reset")
         mask = self._reset_mask(options.pop("reset_mask", np.ones(self.num_envs, dtype=bool)))
-        if options:  # one that is refused is so before anything has changed
-            self.initial_states(np.random.default_rng(0), 1, **options)
+        if options:  # before anything has changed
+            options = self.checked_options(options)
         super().reset(seed=seed)
         self._start_options = options
         self._start_episodes(mask)

@@ -81,11 +81,16 @@ class BatchedCartPole(BatchedEnv):
     start_options = ("low", "high")
 
     def initial_states(self, rng, n, low=-0.05, high=0.05):
-        """All four coordinates uniform in [low, high]; shape (4, n). Two numbers, low <= high."""
-        low, high = checked("low", low, float), checked("high", high, float)
-        if low > high:
-            raise ValueError(f"low must not be above high, but {low} is above {high}")
+        """All four coordinates uniform in [low, high]; shape (4, n)."""
         return rng.uniform(low, high, size=(4, n))
+
+    def checked_options(self, options):
+        """``low`` and ``high``: two numbers in this order."""
+        bounds = {"low": -0.05, "high": 0.05, **options}
+        bounds = {name: checked(name, x, float) for name, x in bounds.items()}
+        if bounds["low"] > bounds["high"]:
+            raise ValueError("low must not be above high, not {low} and {high}".format(**bounds))
+        return bounds
 
     def dynamics(self, state, actions):
         """`cartpole_dynamics`, after a check that every action is 0 or 1."""
