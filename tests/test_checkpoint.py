@@ -17,7 +17,7 @@ from course_lib.algorithms.ppo import PPOSettings
 from course_lib.training import checkpoint
 from course_lib.training.checkpoint import load_checkpoint, save_checkpoint
 from course_lib.training.evaluation import evaluate
-from course_lib.training.train import load_agent, resume, train
+from course_lib.training.train import ResumeWarning, load_agent, resume, train
 
 EVERYTHING_ON = dict(
     n_envs=3,
@@ -70,7 +70,8 @@ def interrupted_and_resumed(env_id, settings, directory, steps=STEPS, at=200, ev
             checkpoint_dir=directory,
             checkpoint_every=every,
         )
-    assert load_checkpoint(directory)["run"]["updates_done"] % every == 0
+    done = load_checkpoint(directory)["run"]["updates_done"]
+    assert done == -(-at // (settings.n_envs * settings.horizon))  # saved on the way out
     np.random.seed(1)  # noqa: NPY002 (nothing may depend on the global generators)
     torch.manual_seed(1)
     return resume(directory, progress=False)
@@ -128,7 +129,7 @@ def test_a_finished_run_is_only_read(tmp_path):
     assert fingerprint(again) == fingerprint(whole)
     assert again.updates["seconds"].tolist() == whole.updates["seconds"].tolist()
     assert sorted((p.name, p.stat().st_mtime_ns) for p in tmp_path.iterdir()) == before
-    assert len(before) == 2  # the index and one file of arrays
+    assert len(before) == 4  # the index, one file of arrays, and two tables
 
 
 def test_a_checkpointed_agent_acts_as_the_one_in_memory(tmp_path):
@@ -210,6 +211,7 @@ def failing(request):
     indirect=["failing"],
 )
 @pytest.mark.parametrize("switches", [False, True])
+@pytest.mark.filterwarnings("ignore::course_lib.training.train.ResumeWarning")
 def test_errors_are_named_and_the_last_checkpoint_is_kept(
     failing, error, message, switches, tmp_path
 ):
@@ -283,7 +285,7 @@ def test_a_tree_comes_back_as_it_was(tmp_path):
     assert other.random() == rng.random()
 
 
-def test_damage_is_noticed(tmp_path):
+def test_damage_is_noticed(tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError, match="no checkpoint"):
         load_checkpoint(tmp_path)
     index = save_checkpoint(tmp_path, {"a": np.arange(3)}, 1)
@@ -293,12 +295,32 @@ def test_damage_is_noticed(tmp_path):
     with pytest.raises(ValueError, match="digest"):
         load_checkpoint(tmp_path)
     text = index.read_text()
-    index.write_text(text.replace('"format": 1', '"format": 99'))
-    with pytest.raises(ValueError, match="format 99"):
-        load_checkpoint(tmp_path)
     index.write_text(text[: len(text) // 2])
     with pytest.raises(ValueError, match="damaged"):
         load_checkpoint(tmp_path)
+    index.write_text('{"format": 1, "step": 1}')  # what older versions wrote
+    with pytest.raises(ValueError, match="older version"):
+        load_checkpoint(tmp_path)
+    monkeypatch.setattr(checkpoint, "FORMAT", 99)
+    save_checkpoint(tmp_path, {"a": np.arange(3)}, 1)
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match="format 99"):
+        load_checkpoint(tmp_path)
+
+
+def test_every_flipped_bit_of_the_index_is_noticed(tmp_path):
+    """700 of them, at random, and no error but a ValueError of one line that names the file."""
+    settings = PPOSettings(**EVERYTHING_ON)
+    train("CartPoleSwingUp-v0", settings, 96, progress=False, checkpoint_dir=tmp_path)
+    index = tmp_path / checkpoint.INDEX
+    good = index.read_bytes()
+    rng = np.random.default_rng(0)
+    for bit in rng.integers(8 * len(good), size=700):
+        bad = bytearray(good)
+        bad[bit // 8] ^= 1 << bit % 8
+        index.write_bytes(bad)
+        with pytest.raises(ValueError, match=r"\A.*checkpoint\.json is damaged.*\Z"):
+            resume(tmp_path, progress=False)
 
 
 def test_replay_notices_an_environment_with_a_hidden_state(tmp_path):
@@ -311,9 +333,10 @@ def test_replay_notices_an_environment_with_a_hidden_state(tmp_path):
     gym.register("Hidden-v0", entry_point=Hidden)
     try:
         settings = PPOSettings(n_envs=2, horizon=5, hidden=(8,))
-        train("Hidden-v0", settings, 10, progress=False, checkpoint_dir=tmp_path)
+        with pytest.warns(ResumeWarning, match="Hidden-v0 cannot be resumed"):
+            train("Hidden-v0", settings, 10, progress=False, checkpoint_dir=tmp_path)
         with pytest.raises(RuntimeError, match="did not repeat"):
-            resume(tmp_path, progress=False)
+            resume(tmp_path, progress=False, total_steps=20)
     finally:
         del gym.registry["Hidden-v0"]
 

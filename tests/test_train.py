@@ -152,6 +152,7 @@ def test_history_is_tidy_and_complete():
     history = train("CartPole-v1", SHORT, 1000, seed=0, progress=False)
     others = {"accepted", "step_fraction", "expected_improvement", "improvement", "beta"}
     others |= {"cg_iterations", "cg_residual"}  # PPO-clip has none of these
+    others |= {"evaluation"}  # only on request
     others |= {"clipped_share"}  # actions are discrete here
     assert list(history.updates.columns) == [name for name in DIAGNOSTICS if name not in others]
     assert history.updates["step"].tolist() == [128 * i for i in range(1, 9)]  # 1000, rounded up

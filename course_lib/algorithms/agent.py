@@ -39,6 +39,9 @@ class Agent:
         What stands between the environment and both networks.
     state : dict of float
         What an algorithm remembers, such as PPO-penalty's beta.
+    observation_space, action_space : Space or None
+    settings : Settings or None
+        What `make_agent` made it from; needed to save it.
     """
 
     policy: Policy
@@ -46,6 +49,9 @@ class Agent:
     optimizer: torch.optim.Optimizer
     normalizer: ObservationNormalizer | None = None
     state: dict[str, float] = field(default_factory=dict)
+    observation_space: gym.Space | None = None
+    action_space: gym.Space | None = None
+    settings: Settings | None = None
 
     def __post_init__(self) -> None:
         if self.normalizer is not None:  # so that the policy by itself is not used without it
@@ -153,7 +159,15 @@ def make_agent(
         normalizer = ObservationNormalizer(
             observation_space.shape[0], settings.normalize_observations, settings.observation_clip
         )
-    return Agent(policy, value_network, optimizer, normalizer)
+    return Agent(
+        policy,
+        value_network,
+        optimizer,
+        normalizer,
+        observation_space=observation_space,
+        action_space=action_space,
+        settings=settings,
+    )
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Settings that work, by algorithm and environment, each with its source."""
 
+from . import ALGORITHMS
 from .a2c import A2CSettings
 from .ppo import PPOSettings
 from .settings import Settings
@@ -128,3 +129,19 @@ def preset(algorithm: str, env_id: str) -> Settings:
     except KeyError:
         known = ", ".join(f"{name} on {env}" for name, env in PRESETS)
         raise ValueError(f"no preset for {algorithm} on {env_id}; there are: {known}") from None
+
+
+def default_settings(algorithm: str) -> Settings:
+    """Settings for an environment without a preset, whose scales nobody has looked at.
+
+    The algorithm's defaults, with observations and rewards normalised.
+
+    Raises
+    ------
+    ValueError
+        If the algorithm is unknown.
+    """
+    if algorithm not in ALGORITHMS:
+        raise ValueError(f"algorithm must be one of {', '.join(ALGORITHMS)}, not {algorithm!r}")
+    kind, _ = ALGORITHMS[algorithm]
+    return kind(normalize_observations=True, scale_rewards=True, reward_clip=5.0)

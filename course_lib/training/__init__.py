@@ -1,8 +1,10 @@
 """Runs: the training loop, checkpoints, evaluation."""
 
+from .agents import load_agent, save_agent
 from .checkpoint import has_checkpoint
 from .evaluation import evaluate
-from .train import DIAGNOSTICS, History, load_agent, resume, train
+from .history import DIAGNOSTICS, History
+from .train import load_history, resume, train
 
 __all__ = [
     "DIAGNOSTICS",
@@ -10,6 +12,8 @@ __all__ = [
     "evaluate",
     "has_checkpoint",
     "load_agent",
+    "load_history",
     "resume",
+    "save_agent",
     "train",
 ]

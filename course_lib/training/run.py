@@ -1,19 +1,22 @@
 """A training run as an object: it advances by one update, and knows how to save itself."""
 
 import math
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-import torch
 
-from .. import __version__
 from ..algorithms import ALGORITHMS, algorithm_of, settings_from
-from ..algorithms.agent import Agent, make_agent, make_batch
+from ..algorithms.agent import make_agent, make_batch
 from ..algorithms.settings import Settings
-from ..experience.envs import make_envs
+from ..experience.envs import EnvLike, make_envs, name_of
+from ..experience.envs.recorder import ReplayError
 from ..experience.normalization import RewardScaler
 from ..experience.rollout import Collector
+from .agents import agent_state, set_agent_state
+from .environment import describe, restored
+
+#: Keys of the seeds that are no child of the run's own sequence (which are numbered from 0).
+FRESH_EPISODES, EVALUATION = 2**31, 2**31 + 1
 
 
 class Run:
@@ -21,14 +24,19 @@ class Run:
 
     Parameters
     ----------
-    env_id : str
+    env : str, EnvSpec or callable
+        See `experience.envs.make_envs`.
     settings : Settings
     total_steps, seed : int
     backend : str
         See `experience.envs.make_envs`.
+    env_kwargs : dict, optional
+        Passed on to ``gymnasium.make``.
 
     Attributes
     ----------
+    env_id : str
+        The environment's id, or the name of the function that makes it.
     agent : Agent
     collector : Collector
     updates_done, n_updates : int
@@ -38,16 +46,29 @@ class Run:
         Step, return and length of the episodes that ended, one array per update.
     seconds : float
         Wall-clock time so far, over all sessions; the training loop keeps it.
+    obstacle : str or None
+        Why the environment does not repeat its episodes, if a rehearsal found that.
+    evaluate_every, evaluation_episodes : int or None, int
+        Updates between evaluations, and episodes of each; the training loop evaluates.
+    restarts : list of int
+        The updates before which a resume began fresh episodes, so that the run is not bit-exact.
     """
 
     def __init__(
-        self, env_id: str, settings: Settings, total_steps: int, seed: int, backend: str
+        self,
+        env: EnvLike,
+        settings: Settings,
+        total_steps: int,
+        seed: int,
+        backend: str,
+        env_kwargs: dict[str, Any] | None = None,
     ) -> None:
-        self.env_id, self.settings, self.seed, self.backend = env_id, settings, seed, backend
+        self.env, self.env_kwargs, self.env_id = env, env_kwargs, name_of(env)
+        self.settings, self.seed, self.backend = settings, seed, backend
         self.total_steps = total_steps
         _, self.update = ALGORITHMS[algorithm_of(settings)]
         env_seed, network_seed, acting, shuffling = np.random.SeedSequence(seed).spawn(4)
-        self.envs = make_envs(env_id, settings.n_envs, backend=backend)
+        self.envs = make_envs(env, settings.n_envs, backend=backend, env_kwargs=env_kwargs)
         try:
             self.agent = make_agent(
                 self.envs.single_observation_space,
@@ -72,6 +93,10 @@ class Run:
         self.seconds = 0.0
         self.rows: list[dict[str, float]] = []
         self.episodes: list[np.ndarray] = []
+        self.obstacle: str | None = None
+        self.restarts: list[int] = []
+        self.evaluate_every: int | None = None
+        self.evaluation_episodes = 10
 
     @property
     def step(self) -> int:
@@ -97,84 +122,121 @@ class Run:
                 "step": self.step,
                 "mean_return": returns.mean() if len(returns) else math.nan,
                 **diagnostics,
+                "evaluation": math.nan,
                 "explained_variance": batch.explained_variance,
                 "learning_rate": learning_rate,
                 **rollout.diagnostics(),
             }
         )
 
-    def get_state(self) -> dict[str, Any]:
-        """The run as a tree for `checkpoint.save_checkpoint`."""
-        columns = self.rows[0] if self.rows else {}
+    def snapshot(self) -> dict[str, Any]:
+        """What changes in place from update to update, copied."""
         return {
-            "made_by": {"course_lib": __version__, "torch": torch.__version__},
-            "run": {
-                "env_id": self.env_id,
-                "algorithm": algorithm_of(self.settings),
-                "settings": asdict(self.settings),
-                "total_steps": self.total_steps,
-                "seed": self.seed,
-                "backend": self.backend,
-                "updates_done": self.updates_done,
-                "seconds": self.seconds,
-            },
+            "updates_done": self.updates_done,
+            "seconds": self.seconds,
             **agent_state(self.agent),
             "collector": self.collector.get_state(),
             "acting_rng": self.acting_rng.bit_generator.state,
             "shuffling_rng": self.shuffling_rng.bit_generator.state,
-            "updates": {name: np.array([row[name] for row in self.rows]) for name in columns},
-            "episodes": {"table": np.concatenate([np.empty((0, 3)), *self.episodes])},
+        }
+
+    def get_state(self, snapshot: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The run as a tree for `checkpoint.save_checkpoint`, as it is or was at a snapshot."""
+        state = dict(self.snapshot() if snapshot is None else snapshot)
+        done = state.pop("updates_done")
+        rows, episodes = self.rows[:done], self.episodes[:done]
+        columns = rows[0] if rows else {}
+        return {
+            "run": {
+                "env": describe(self.env, self.env_kwargs),
+                "env_id": self.env_id,
+                "total_steps": self.total_steps,
+                "seed": self.seed,
+                "backend": self.backend,
+                "updates_done": done,
+                "seconds": state.pop("seconds"),
+                "obstacle": self.obstacle,
+                "restarts": list(self.restarts),
+                "evaluate_every": self.evaluate_every,
+                "evaluation_episodes": self.evaluation_episodes,
+            },
+            **state,
+            "updates": {name: np.array([row[name] for row in rows]) for name in columns},
+            "episodes": {"table": np.concatenate([np.empty((0, 3)), *episodes])},
         }
 
     @classmethod
-    def from_state(cls, tree: dict[str, Any]) -> "Run":
-        """The run that `get_state` described, ready to go on."""
-        head = tree["run"]
-        settings = settings_from(head["algorithm"], head["settings"])
-        run = cls(head["env_id"], settings, head["total_steps"], head["seed"], head["backend"])
+    def from_state(
+        cls,
+        tree: dict[str, Any],
+        env: EnvLike | None = None,
+        total_steps: int | None = None,
+        fresh_episodes: bool = False,
+    ) -> "Run":
+        """The run that `get_state` described, ready to go on; see `train.resume`."""
+        head, recipe = tree["run"], tree["recipe"]
+        if head["obstacle"] is not None and not fresh_episodes:
+            raise ReplayError(
+                f"a rehearsal at this run's start found that {head['obstacle']}; {WAY_OUT}"
+            )
+        env, env_kwargs = restored(head["env"], env)
+        settings = settings_from(recipe["algorithm"], recipe["settings"])
+        steps = head["total_steps"] if total_steps is None else total_steps
+        run = cls(env, settings, steps, head["seed"], head["backend"], env_kwargs)
+        run.updates_done, run.seconds = head["updates_done"], head["seconds"]
+        for name in ("obstacle", "restarts", "evaluate_every", "evaluation_episodes"):
+            setattr(run, name, head[name])
         try:
             set_agent_state(run.agent, tree)
-            run.collector.set_state(tree["collector"])
-            run.acting_rng.bit_generator.state = tree["acting_rng"]
-            run.shuffling_rng.bit_generator.state = tree["shuffling_rng"]
+            if fresh_episodes:
+                run._start_afresh(tree["collector"])
+            else:
+                run.collector.set_state(tree["collector"])
+        except ReplayError as error:
+            run.envs.close()
+            raise ReplayError(f"{error}; {WAY_OUT}") from error
         except BaseException:
             run.envs.close()
             raise
-        run.updates_done, run.seconds = head["updates_done"], head["seconds"]
-        names = list(tree["updates"])
-        columns = zip(*tree["updates"].values(), strict=True)
-        run.rows = [dict(zip(names, row, strict=True)) for row in columns]
-        run.episodes = [tree["episodes"]["table"]]
+        run.acting_rng.bit_generator.state = tree["acting_rng"]
+        run.shuffling_rng.bit_generator.state = tree["shuffling_rng"]
+        run.rows, run.episodes = rows_and_episodes(tree)
         return run
 
+    def _start_afresh(self, collector: dict[str, Any]) -> None:
+        """New episodes in every copy, from a seed that this run has not used."""
+        key = (FRESH_EPISODES, self.updates_done, len(self.restarts))
+        seed = np.random.SeedSequence(self.seed, spawn_key=key).generate_state(1)[0]
+        scaler = self.collector.reward_scaler
+        if scaler is not None:
+            scaler.set_state(collector["reward_scaler"])
+            scaler.running[:] = 0.0
+        self.collector = Collector(self.envs, int(seed), self.agent.normalizer, scaler)
+        self.restarts.append(self.updates_done)
 
-def agent_state(agent: Agent) -> dict[str, Any]:
-    """Weights, optimiser, normaliser and memory of an agent, as a tree."""
-    moments = agent.optimizer.state_dict()["state"]
-    normalizer = agent.normalizer and agent.normalizer.statistics.get_state()
-    return {
-        "policy": dict(agent.policy.state_dict()),
-        "value_network": dict(agent.value_network.state_dict()),
-        "optimizer": {str(i): dict(state) for i, state in moments.items()},
-        "normalizer": normalizer,
-        "agent": dict(agent.state),
-    }
+    @property
+    def evaluation_seed(self) -> int:
+        """A seed for evaluations while training goes on, the same for all of them."""
+        key = np.random.SeedSequence(self.seed, spawn_key=(EVALUATION,))
+        return int(key.generate_state(1)[0])
 
 
-def set_agent_state(agent: Agent, tree: dict[str, Any]) -> None:
-    """Go back to what `agent_state` returned, in the memory where the agent is."""
-    for network in ("policy", "value_network"):
-        weights = {name: torch.from_numpy(x) for name, x in tree[network].items()}
-        getattr(agent, network).load_state_dict(weights)
-    saved = agent.optimizer.state_dict()
-    saved["state"] = {
-        int(i): {name: torch.from_numpy(np.array(x)) for name, x in state.items()}
-        for i, state in tree["optimizer"].items()
-    }
-    agent.optimizer.load_state_dict(saved)
-    if agent.normalizer is not None:
-        agent.normalizer.statistics.set_state(tree["normalizer"])
-    agent.state = dict(tree["agent"])
+def rows_and_episodes(tree: dict[str, Any]) -> tuple[list[dict[str, Any]], list[np.ndarray]]:
+    """`Run.rows` and `Run.episodes`, one of each per update, from a checkpoint's tree."""
+    names = list(tree["updates"])
+    rows = [
+        dict(zip(names, row, strict=True)) for row in zip(*tree["updates"].values(), strict=True)
+    ]
+    table = tree["episodes"]["table"]
+    ends = np.searchsorted(table[:, 0], [row["step"] for row in rows], side="right")
+    return rows, np.split(table, ends)[:-1]
+
+
+#: What to do about a run that cannot be repeated.
+WAY_OUT = (
+    "the run cannot go on bit for bit. fresh_episodes=True (--fresh-episodes on the command line) "
+    "goes on with new episodes; the result is a valid run, but not the one that was interrupted"
+)
 
 
 def _reward_scaler(settings: Settings) -> RewardScaler | None:

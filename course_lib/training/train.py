@@ -1,77 +1,31 @@
-"""The training loop: collect, estimate advantages, update; the same for every algorithm."""
+"""Training runs: a new one, or one that goes on."""
 
 import contextlib
+import math
 import os
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import warnings
+from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import torch
-from tqdm.auto import tqdm
 
-from ..algorithms import algorithm_of, settings_from
-from ..algorithms.agent import Agent, make_agent
+from ..algorithms import algorithm_of
 from ..algorithms.settings import Settings
-from ..experience.envs import BATCHED, make_envs
-from ..experience.rollout import EnvironmentFailedError
-from .checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
-from .run import Run, set_agent_state
+from ..experience.envs import BATCHED, EnvLike
+from ..kinds import Count, Natural, checked
+from .agents import agent_from, load_agent, versions
+from .checkpoint import load_checkpoint
+from .environment import describe
+from .history import DIAGNOSTICS, History, episodes_table, updates_table
+from .keeper import kept, require_tables, require_unused
+from .loop import Callback, advance_to_the_end
+from .run import Run, rows_and_episodes
 
-#: Columns of `History.updates`, one row per update, and what they mean. Each algorithm reports
-#: those that it has.
-DIAGNOSTICS: dict[str, str] = {
-    "step": "environment steps so far, over all copies",
-    "seconds": "wall-clock seconds since training began",
-    "mean_return": "mean return of the episodes that ended in this rollout (NaN if none did)",
-    "policy_loss": "mean policy loss over the update's minibatches",
-    "value_loss": "mean value loss over the update's minibatches",
-    "grad_norm": "mean gradient norm before clipping",
-    "kl": "exact mean KL(old || new) in nats, after the update",
-    "approx_kl": "its k3 estimate from the sampled actions",
-    "entropy": "mean entropy of the policy in nats, after the update",
-    "clip_fraction": "share of samples whose ratio left the clip range",
-    "effective_sample_size": "(sum r)^2 / sum r^2 as a share of the batch; 1 when all ratios agree",
-    "epochs": "passes over the rollout",
-    "accepted": "1 if the line search accepted a step, 0 if the policy stayed as it was",
-    "step_fraction": "share of the full trust-region step that was taken",
-    "expected_improvement": "of the surrogate, by the linear model, for the step tried last",
-    "improvement": "of the surrogate, actually, for the step tried last",
-    "cg_iterations": "iterations of conjugate gradients",
-    "cg_residual": "their last residual as a share of the first",
-    "beta": "KL coefficient of this update",
-    "explained_variance": "of the value targets by the critic, before the update",
-    "learning_rate": "Adam's step size in this update",
-    "clipped_share": "share of the components of Box actions that were clipped to the bounds",
-}
+__all__ = ["DIAGNOSTICS", "History", "load_agent", "load_history", "load_run", "resume", "train"]
 
 
-@dataclass
-class History:
-    """What a training run did, and the agent it ended with.
-
-    Attributes
-    ----------
-    env_id : str
-    settings : Settings
-    seed : int
-    agent : Agent
-        The networks after the last update.
-    updates : DataFrame
-        One row per update, with the columns of `DIAGNOSTICS`.
-    episodes : DataFrame
-        One row per finished training episode: ``step`` (steps taken by the end of its rollout),
-        ``return`` and ``length``.
-    """
-
-    env_id: str
-    settings: Settings
-    seed: int
-    agent: Agent
-    updates: pd.DataFrame
-    episodes: pd.DataFrame
+class ResumeWarning(UserWarning):
+    """A checkpoint will not, or may not, be resumed bit for bit."""
 
 
 @contextlib.contextmanager
@@ -92,42 +46,54 @@ def one_thread() -> Iterator[None]:
 
 @one_thread()
 def train(
-    env_id: str,
+    env: EnvLike,
     settings: Settings,
     total_steps: int,
     seed: int = 0,
     progress: bool = True,
-    callback: Callable[[int, Agent], Any] | None = None,
+    callback: Callback | None = None,
     *,
+    env_kwargs: dict[str, Any] | None = None,
     checkpoint_dir: str | os.PathLike | None = None,
     checkpoint_every: int = 10,
+    evaluate_every: int | None = None,
+    evaluation_episodes: int = 10,
     backend: str = "auto",
 ) -> History:
     """Train an agent from scratch.
 
     Parameters
     ----------
-    env_id : str
-        Gymnasium id of the environment.
+    env : str, EnvSpec or callable
+        Gymnasium id of the environment, its specification, or a function without arguments that
+        makes it.
     settings : Settings
         Settings of the algorithm; their type decides which algorithm runs.
     total_steps : int, at least 1
         Environment steps over all copies, rounded up to whole rollouts.
-    seed : int
+    seed : int, not negative
         Decides everything random. The same seed on the same machine repeats the run bit for bit.
     progress : bool
         Show a progress bar.
     callback : callable, optional
         Called as ``callback(step, agent)`` before the first and after every update, for instance
         to keep copies of the policy. What it does to random generators of its own is its affair.
-        If it returns True itself, the run ends there.
+        If it returns anything true, the run ends there.
+    env_kwargs : dict, optional
+        Passed on to ``gymnasium.make``.
     checkpoint_dir : path, optional
-        Keep a checkpoint here, from which `resume` goes on as if nothing had happened.
+        Keep the run here: a checkpoint, from which `resume` goes on as if nothing had happened, and
+        the tables ``updates.csv`` and ``episodes.csv``. However the run ends, what it has reached
+        by its last whole update is saved. Ctrl-C and SIGTERM wait for the end of the update.
     checkpoint_every : int, at least 1
-        Updates between checkpoints; a run that reaches its end has one there too.
+        Updates between checkpoints.
+    evaluate_every : int, optional
+        Evaluate the greedy policy every so many updates, over fresh episodes from seeds of their
+        own; the best agent so far is kept in the folder ``best`` of checkpoint_dir.
+    evaluation_episodes : int, at least 1
     backend : str
-        See `experience.envs.make_envs`. EnvPool cannot be saved, so with a checkpoint_dir ``"auto"`` does
-        without it.
+        See `experience.envs.make_envs`. EnvPool cannot be saved, so with a checkpoint_dir ``"auto"``
+        does without it.
 
     Returns
     -------
@@ -136,36 +102,46 @@ def train(
     Raises
     ------
     ValueError
-        If an argument is out of range, the settings belong to no known algorithm, checkpoint_dir
-        holds a checkpoint already, or an environment returns arrays of the wrong shape.
+        If an argument is out of range or cannot be saved, the settings belong to no known
+        algorithm, checkpoint_dir holds a run already, or an environment returns arrays of the wrong
+        shape.
+    FolderInUseError
+        If another run is writing in checkpoint_dir.
     FloatingPointError
         If a reward, an observation or a loss is not finite; the message says at which step.
     EnvironmentFailedError
         If an environment raises an error of its own.
+
+    Warns
+    -----
+    ResumeWarning
+        If there is a checkpoint_dir, and the environment does not repeat its episodes.
     """
-    if total_steps < 1 or checkpoint_every < 1:
-        raise ValueError(
-            f"total_steps and checkpoint_every must be at least 1, not {total_steps} and "
-            f"{checkpoint_every}"
-        )
+    total_steps = checked("total_steps", _whole(total_steps), Count)
+    seed = checked("seed", seed, Natural)
+    checkpoint_every = checked("checkpoint_every", checkpoint_every, Count)
+    evaluate_every = checked("evaluate_every", evaluate_every, Count | None)
+    evaluation_episodes = checked("evaluation_episodes", evaluation_episodes, Count)
     algorithm_of(settings)
     if checkpoint_dir is not None:
-        if has_checkpoint(checkpoint_dir):
-            raise ValueError(
-                f"{checkpoint_dir} holds the checkpoint of a run already: resume it, or choose "
-                "another directory"
-            )
+        require_unused(checkpoint_dir)
+        describe(env, env_kwargs)
         if backend == "auto":
-            backend = "numpy" if env_id in BATCHED else "gymnasium"
-    run = Run(env_id, settings, total_steps, seed, backend)
-    if checkpoint_dir is not None and not hasattr(run.envs, "get_state"):
-        run.envs.close()
-        raise ValueError(f"the environments of backend {backend!r} cannot be saved to a checkpoint")
-    try:
-        if not (callback and callback(0, run.agent) is True):
-            _advance_to_the_end(run, progress, callback, checkpoint_dir, checkpoint_every)
-    finally:
-        run.envs.close()
+            backend = "numpy" if isinstance(env, str) and env in BATCHED else "gymnasium"
+    run = Run(env, settings, total_steps, seed, backend, env_kwargs)
+    with contextlib.closing(run.envs):
+        if checkpoint_dir is not None:
+            if not hasattr(run.envs, "get_state"):
+                raise ValueError(
+                    f"the environments of backend {backend!r} cannot be saved to a checkpoint"
+                )
+            _rehearse(run)
+        run.evaluate_every, run.evaluation_episodes = evaluate_every, evaluation_episodes
+        with kept(checkpoint_dir, new=True) as keeper:
+            keeper.run = run
+            keeper.note()
+            keeper.save()  # what cannot be saved is found now
+            advance_to_the_end(run, keeper, progress, callback, checkpoint_every, at_the_start=True)
     return _history(run)
 
 
@@ -173,8 +149,11 @@ def train(
 def resume(
     checkpoint_dir: str | os.PathLike,
     progress: bool = True,
-    callback: Callable[[int, Agent], Any] | None = None,
+    callback: Callback | None = None,
     *,
+    total_steps: int | None = None,
+    fresh_episodes: bool = False,
+    env: EnvLike | None = None,
     checkpoint_every: int = 10,
 ) -> History:
     """Go on with an interrupted run; the result equals the uninterrupted one bit for bit.
@@ -182,9 +161,17 @@ def resume(
     Parameters
     ----------
     checkpoint_dir : path
-        Where `train` kept its checkpoint, and where this keeps its own.
+        Where `train` kept the run, and where this keeps it.
     progress, callback, checkpoint_every
         See `train`. The callback is first called after the next update.
+    total_steps : int, optional
+        A new total, so that a finished run goes on. A learning rate that is annealed then falls to
+        0 over the new total: not the same as a run that was started with it.
+    fresh_episodes : bool
+        Begin new episodes instead of replaying the running ones: **not bit-exact**, for
+        environments that do not repeat themselves. `Run.restarts` in the checkpoint says where.
+    env : str, EnvSpec or callable, optional
+        The environment again, where `train` was given a function, which no checkpoint keeps.
 
     Returns
     -------
@@ -194,75 +181,115 @@ def resume(
     Raises
     ------
     FileNotFoundError, ValueError
-        If there is no checkpoint, or it is damaged.
-    RuntimeError
-        If an environment does not repeat its running episode.
-    FloatingPointError, EnvironmentFailedError
+        If there is no checkpoint, it is damaged, or an argument is out of range.
+    ReplayError
+        If an environment does not repeat its running episode, before a step is taken.
+    FolderInUseError, FloatingPointError, EnvironmentFailedError
         As in `train`.
     """
-    run = Run.from_state(load_checkpoint(checkpoint_dir))
-    try:
-        _advance_to_the_end(run, progress, callback, checkpoint_dir, checkpoint_every)
-    finally:
-        run.envs.close()
+    if total_steps is not None:
+        total_steps = checked("total_steps", _whole(total_steps), Count)
+    checkpoint_every = checked("checkpoint_every", checkpoint_every, Count)
+    tree = _run_tree(checkpoint_dir)
+    if total_steps is None and _updates_of(tree) <= tree["run"]["updates_done"]:
+        require_tables(checkpoint_dir, tree)
+        return history_from(tree)
+    with kept(checkpoint_dir) as keeper:
+        tree = _run_tree(checkpoint_dir)  # again: another run may have gone on meanwhile
+        if (
+            total_steps is not None
+            and _updates_of(tree, total_steps) <= tree["run"]["updates_done"]
+        ):
+            taken = tree["run"]["updates_done"] * _rollout_steps(tree)
+            raise ValueError(
+                f"total_steps is {total_steps:,}, but the run has taken {taken:,} steps already: "
+                "give the new total, not what is to be added"
+            )
+        _warn_of_other_versions(tree)
+        run = Run.from_state(tree, env, total_steps, fresh_episodes)
+        with contextlib.closing(run.envs):
+            keeper.run = run
+            keeper.note()
+            advance_to_the_end(run, keeper, progress, callback, checkpoint_every)
     return _history(run)
 
 
-def load_agent(checkpoint_dir: str | os.PathLike) -> Agent:
-    """The agent of a checkpoint, for instance to evaluate it; errors as in `resume`."""
-    tree = load_checkpoint(checkpoint_dir)
-    head = tree["run"]
-    settings = settings_from(head["algorithm"], head["settings"])
-    with contextlib.closing(make_envs(head["env_id"], 1, backend=head["backend"])) as envs:
-        spaces = envs.single_observation_space, envs.single_action_space
-    agent = make_agent(*spaces, settings, seed=0)
-    set_agent_state(agent, tree)
-    return agent
+def load_history(checkpoint_dir: str | os.PathLike) -> History:
+    """What a run has done by its checkpoint, and its agent; errors as in `resume`.
+
+    It may be running: nothing is locked, and no environment is made.
+    """
+    return history_from(_run_tree(checkpoint_dir))
 
 
-def _advance_to_the_end(
-    run: Run,
-    progress: bool,
-    callback: Callable[[int, Agent], Any] | None,
-    checkpoint_dir: str | os.PathLike | None,
-    checkpoint_every: int,
-) -> None:
-    # tqdm's notebook form does not look at its own environment variable.
-    hidden = not progress or bool(os.environ.get("TQDM_DISABLE"))
-    started = time.perf_counter() - run.seconds
-    bar = tqdm(
-        range(run.updates_done, run.n_updates),
-        desc=f"{run.env_id} seed {run.seed}",
-        initial=run.updates_done,
-        total=run.n_updates,
-        disable=hidden,
-    )
-    for i in bar:
-        try:
-            run.advance()
-        except (FloatingPointError, EnvironmentFailedError, ValueError) as error:
-            step = run.step + run.rollout_steps * (run.updates_done == i)
-            kept = f" (the last checkpoint is in {checkpoint_dir})" if checkpoint_dir else ""
-            raise type(error)(f"training stopped by step {step}: {error}{kept}") from error
-        run.seconds = time.perf_counter() - started
-        run.rows[-1]["seconds"] = run.seconds
-        last = run.updates_done == run.n_updates
-        if checkpoint_dir is not None and (last or run.updates_done % checkpoint_every == 0):
-            save_checkpoint(checkpoint_dir, run.get_state(), run.step)
-        bar.set_postfix_str(f"mean return {run.rows[-1]['mean_return']:.1f}", refresh=False)
-        if callback and callback(run.step, run.agent) is True:
-            break
+def load_run(checkpoint_dir: str | os.PathLike) -> dict[str, Any]:
+    """What a run's checkpoint says of it: its environment, steps, seed and so on."""
+    return _run_tree(checkpoint_dir)["run"]
+
+
+def is_finished(checkpoint_dir: str | os.PathLike) -> bool:
+    """Whether a run has taken all of its steps."""
+    tree = _run_tree(checkpoint_dir)
+    return _updates_of(tree) <= tree["run"]["updates_done"]
+
+
+def _rehearse(run: Run) -> None:
+    """Try whether the environment repeats its episodes, and say so if it does not."""
+    if not hasattr(run.envs, "rehearse"):
+        return
+    try:
+        run.obstacle = run.envs.rehearse()
+    except Exception as error:
+        doubt = f"a rehearsal ended with {type(error).__name__}: {error}"
+        words = "may not be resumed bit for bit"
+    else:
+        if run.obstacle is None:
+            return
+        doubt, words = run.obstacle, "cannot be resumed bit for bit, only with fresh_episodes=True"
+    warnings.warn(f"{run.env_id} {words}: {doubt}", ResumeWarning, stacklevel=4)
+
+
+def _warn_of_other_versions(tree: dict[str, Any]) -> None:
+    now = versions()
+    other = [f"{k} {v} (now {now[k]})" for k, v in tree["made_by"].items() if now[k] != v]
+    if other:
+        warnings.warn(
+            f"the checkpoint was made with {', '.join(other)}: the run may go on differently",
+            ResumeWarning,
+            stacklevel=4,
+        )
+
+
+def _run_tree(directory: str | os.PathLike) -> dict[str, Any]:
+    tree = load_checkpoint(directory)
+    if "run" not in tree:
+        raise ValueError(f"{directory} holds an agent, not a training run")
+    return tree
+
+
+def _rollout_steps(tree: dict[str, Any]) -> int:
+    settings = tree["recipe"]["settings"]
+    return settings["n_envs"] * settings["horizon"]
+
+
+def _updates_of(tree: dict[str, Any], total_steps: int | None = None) -> int:
+    total = tree["run"]["total_steps"] if total_steps is None else total_steps
+    return math.ceil(total / _rollout_steps(tree))
+
+
+def _whole(steps: Any) -> Any:
+    """1e5 as the integer it is."""
+    return int(steps) if isinstance(steps, float) and steps.is_integer() else steps
+
+
+def history_from(tree: dict[str, Any]) -> History:
+    """The history in a checkpoint's tree."""
+    rows, episodes = rows_and_episodes(tree)
+    agent, head = agent_from(tree), tree["run"]
+    tables = updates_table(rows), episodes_table(episodes)
+    return History(head["env_id"], agent.settings, head["seed"], agent, *tables)
 
 
 def _history(run: Run) -> History:
-    updates = pd.DataFrame(run.rows)
-    episodes = np.concatenate([np.empty((0, 3)), *run.episodes])
-    table = pd.DataFrame(episodes, columns=["step", "return", "length"])
-    return History(
-        run.env_id,
-        run.settings,
-        run.seed,
-        run.agent,
-        updates=updates.reindex(columns=[name for name in DIAGNOSTICS if name in updates]),
-        episodes=table.astype({"step": np.int64, "length": np.int64}),
-    )
+    tables = updates_table(run.rows), episodes_table(run.episodes)
+    return History(run.env_id, run.settings, run.seed, run.agent, *tables)

@@ -1,13 +1,13 @@
-"""Vector environments that can be saved although Gymnasium's environments cannot.
+"""Vector environments that can be saved although Gymnasium's environments cannot: by replay.
 
-A physics engine keeps its state where Python does not reach. What can be kept is how the state came
-about: the random generator as it was at the running episode's reset, and the actions since.
+See `recorder` for what is kept of a running episode and how a replay is compared with it.
 """
 
+import contextlib
 import copy
-import struct
-import zlib
-from collections.abc import Mapping
+import random
+import time
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import gymnasium as gym
@@ -15,100 +15,20 @@ import numpy as np
 from gymnasium.vector import SyncVectorEnv
 from numpy.typing import NDArray
 
-from ..contract import CheckedEnv, own
+from ..contract import own
 from .making import EnvLike, make_env, name_of
+from .recorder import EpisodeRecorder, ReplayError
 
-#: Steps of one episode beyond which its actions are no longer kept.
-LONGEST_RECORDING = 100_000
-
-
-class EpisodeRecorder(CheckedEnv):
-    """Remembers how the running episode started, and every action since, up to `LONGEST_RECORDING`.
-
-    A digest of everything that the episode showed, observations, rewards and ends, tells a replay
-    that differs from one that does not.
-    """
-
-    def __init__(self, env: gym.Env, index: int | None = None) -> None:
-        super().__init__(env, index)
-        self.start: dict[str, Any] = {}
-        self.steps = self.digest = 0
-        self._actions = bytearray()  # a hundred times smaller than a list of arrays
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
-        """Reset, after noting the seed or the random generator's state."""
-        rng = None if seed is not None else self._rng_state()
-        self.start, self.steps, self._actions = {"seed": seed, "rng": rng}, 0, bytearray()
-        observation, info = super().reset(seed=seed, options=options)
-        self.digest = zlib.crc32(np.asarray(observation).tobytes())
-        return observation, info
-
-    def step(self, action: Any):
-        """Step, after noting the action."""
-        self.steps += 1
-        if self.steps <= LONGEST_RECORDING:
-            self._actions += np.asarray(action, dtype=self.action_space.dtype).tobytes()
-        elif self._actions:
-            self._actions = bytearray()
-        observation, reward, terminated, truncated, info = super().step(action)
-        shown = np.asarray(observation).tobytes() + struct.pack(
-            "<d??", reward, terminated, truncated
-        )
-        self.digest = zlib.crc32(shown, self.digest)
-        return observation, reward, terminated, truncated, info
-
-    @property
-    def actions(self) -> NDArray:
-        """The actions of the running episode, shape (steps, ...); none if it is too long."""
-        kept = np.frombuffer(bytes(self._actions), dtype=self.action_space.dtype)
-        return kept.reshape(-1, *self.action_space.shape).copy()
-
-    def get_state(self) -> dict[str, Any]:
-        """The recording, from which `set_state` replays."""
-        return {
-            "start": copy.deepcopy(self.start),
-            "actions": self.actions,
-            "steps": self.steps,
-            "digest": self.digest,
-        }
-
-    def set_state(self, saved: dict[str, Any]) -> NDArray:
-        """Replay a recording; gives the last observation.
-
-        Raises
-        ------
-        RuntimeError
-            If the episode was too long to be recorded, or the replay differs from it.
-        """
-        steps = saved.get("steps", len(saved["actions"]))
-        if steps > len(saved["actions"]):
-            raise RuntimeError(
-                f"{self.name} was {steps:,} steps into an episode when it was saved, and recordings end "
-                f"after {LONGEST_RECORDING:,}: it cannot be replayed. A time limit "
-                "(gymnasium.wrappers.TimeLimit, or max_episode_steps) keeps episodes shorter"
-            )
-        if saved["start"]["seed"] is None:
-            self.unwrapped.np_random.bit_generator.state = copy.deepcopy(saved["start"]["rng"])
-        observation, _ = self.reset(seed=saved["start"]["seed"])
-        for action in saved["actions"]:
-            observation, *_ = self.step(action)
-        if self.digest != saved.get("digest", self.digest):
-            raise RuntimeError(
-                f"{self.name} did not repeat its running episode: it keeps a state beyond its random "
-                "generator (one of its own, a counter, a wrapper's statistics), or another version of "
-                "it is installed"
-            )
-        return observation
-
-    def _rng_state(self) -> dict[str, Any]:
-        return copy.deepcopy(self.unwrapped.np_random.bit_generator.state)
+#: A rehearsal: episodes cut short so that there are many, the steps of one, those that are compared
+#: after the replay, and the seconds after which a slow environment is let off.
+EPISODES, EPISODE_STEPS, STEPS_AFTER, MAX_SECONDS = 10, 50, 300, 10.0
 
 
 class ReplayableVectorEnv(SyncVectorEnv):
     """Gymnasium's ``SyncVectorEnv`` with `get_state` and `set_state`, by replay.
 
     Exact for environments whose episodes depend on nothing but their own random generator and the
-    actions. `set_state` notices where that is not so.
+    actions. `set_state` notices where that is not so, and `rehearse` often can tell in advance.
 
     Parameters
     ----------
@@ -133,6 +53,7 @@ class ReplayableVectorEnv(SyncVectorEnv):
         **settings: Any,
     ) -> None:
         self.name = name_of(env)
+        self._env, self._env_kwargs = env, env_kwargs
         made: list[gym.Env] = []
 
         def make() -> gym.Env:
@@ -169,11 +90,86 @@ class ReplayableVectorEnv(SyncVectorEnv):
 
         Raises
         ------
-        RuntimeError
-            If a replayed episode differs from the recorded one, or was too long to be recorded.
+        ReplayError
+            If a running episode does not repeat, or was not recorded.
         """
         for i, env in enumerate(self.envs):
-            env.set_state(saved["copies"][str(i)])
+            try:
+                env.set_state(saved["copies"][str(i)])
+            except ReplayError as error:
+                raise ReplayError(f"copy {i} of the environment cannot go on: {error}") from error
+            except Exception as error:
+                raise ReplayError(
+                    f"copy {i} of the environment cannot go on: it raised {type(error).__name__} "
+                    f"while its running episode was replayed: {error}"
+                ) from error
         self._autoreset_envs = saved["resetting"].copy()
         self._observations = np.array(saved["observations"])
         return self._observations.copy()
+
+    def rehearse(self) -> str | None:
+        """Try a replay with two fresh copies and random actions; the copies here are left alone.
+
+        Returns
+        -------
+        str or None
+            What does not repeat, in words. None if nothing was found, which proves nothing.
+
+        Raises
+        ------
+        Exception
+            Whatever the environment raises.
+        """
+        with (
+            _global_generators_kept(),
+            contextlib.closing(EpisodeRecorder(make_env(self._env, self._env_kwargs))) as first,
+            contextlib.closing(EpisodeRecorder(make_env(self._env, self._env_kwargs))) as second,
+        ):
+            return _rehearse(first, second)
+
+
+def _rehearse(first: EpisodeRecorder, second: EpisodeRecorder) -> str | None:
+    deadline = time.perf_counter() + MAX_SECONDS
+    space = copy.deepcopy(first.action_space)
+    space.seed(0)
+    first.reset(seed=0)
+    t = 0
+    # Episodes are cut short, and the replay begins in the middle of one.
+    for _ in range(EPISODES * EPISODE_STEPS + EPISODE_STEPS // 2):
+        *_, terminated, truncated, _ = first.step(space.sample())
+        t += 1
+        if terminated or truncated or t == EPISODE_STEPS:
+            first.reset()
+            t = 0
+        if time.perf_counter() > deadline:
+            return None
+    try:
+        second.set_state(first.get_state())
+    except ReplayError as error:
+        return str(error)
+    # set_state has put the generator to where the episode began; the replay has moved it on.
+    for _ in range(STEPS_AFTER):
+        action = space.sample()
+        *_, terminated, truncated, _ = first.step(action)
+        second.step(action)
+        if first.answers.digest() != second.answers.digest():
+            return "it repeated a running episode and then went on differently"
+        t += 1
+        if terminated or truncated or t == EPISODE_STEPS:
+            first.reset()
+            second.reset()
+            t = 0
+        if time.perf_counter() > deadline:
+            return None
+    return None
+
+
+@contextlib.contextmanager
+def _global_generators_kept() -> Iterator[None]:
+    """A rehearsal must not change what an environment with Python's own generators does later."""
+    numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002
+    try:
+        yield
+    finally:
+        np.random.set_state(numpy_state)  # noqa: NPY002
+        random.setstate(python_state)

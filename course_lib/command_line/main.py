@@ -1,0 +1,99 @@
+"""From arguments to an exit status: every error is one line that says what to do."""
+
+import argparse
+import shlex
+import sys
+import traceback
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from ..experience.envs.recorder import ReplayError
+from ..training.checkpoint import has_checkpoint
+from ..training.interrupts import StoppedBySignalError
+from ..training.keeper import FolderUsedError
+from ..training.lock import FolderInUseError
+from ..training.train import ResumeWarning
+from . import commands
+from .parser import PROGRAM, parse
+
+COMMANDS = {
+    "train": commands.run_train,
+    "resume": commands.run_resume,
+    "evaluate": commands.run_evaluate,
+    "film": commands.run_film,
+    "plot": commands.run_plot,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Those of the process by default.
+
+    Returns
+    -------
+    int
+        0 if all went well, 1 if something failed, 128 and the signal's number if one ended it (130
+        for Ctrl-C); wrong usage exits with 2.
+    """
+    options = parse(arguments)
+    if options.list:
+        commands.list_presets()
+        return 0
+    with warnings.catch_warnings():
+        plainly, warnings.showwarning = warnings.showwarning, _shower(warnings.showwarning)
+        try:
+            COMMANDS[options.command](options)
+        except KeyboardInterrupt as stop:
+            print(f"\n{_one_line(stop) or 'interrupted'}{_way_on(options)}", file=sys.stderr)
+            return 128 + (stop.signal if isinstance(stop, StoppedBySignalError) else 2)
+        except Exception as error:
+            if options.traceback:
+                traceback.print_exc()
+            print(f"error: {_one_line(error)}{_advice(error, options)}", file=sys.stderr)
+            return 1
+        finally:
+            warnings.showwarning = plainly
+    return 0
+
+
+def _one_line(error: BaseException) -> str:
+    known = isinstance(error, ValueError | KeyboardInterrupt | ReplayError | FolderInUseError)
+    kind = "" if known else f"{type(error).__name__}: "
+    notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
+    return " ".join(f"{kind}{error}{notes}".split())
+
+
+def _advice(error: Exception, options: argparse.Namespace) -> str:
+    if isinstance(error, ReplayError):
+        return _way_on(options, " --fresh-episodes")
+    if isinstance(error, FolderUsedError):
+        return _way_on(options) + ("" if options.out else ", or choose another folder with --out")
+    if isinstance(error, FolderInUseError) or options.command not in ("train", "resume"):
+        return ""
+    # Wrong arguments of resume leave the run as it is; there is nothing to mend first.
+    return _way_on(options) if "training stopped" in str(error) else ""
+
+
+def _way_on(options: argparse.Namespace, extra: str = "") -> str:
+    """The command that goes on, if there is something to go on with."""
+    directory: Any = getattr(options, "directory", None)
+    if options.command not in ("train", "resume") or not directory:
+        return ""
+    if not has_checkpoint(directory):
+        return ""
+    return f"; to go on: {PROGRAM} resume {shlex.quote(str(directory))}{extra}"
+
+
+def _shower(others: Any) -> Any:
+    def show(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
+        if issubclass(category, ResumeWarning):
+            print(f"warning: {' '.join(str(message).split())}", file=sys.stderr)
+        else:
+            others(message, category, *place, **more)
+
+    return show
