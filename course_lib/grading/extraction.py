@@ -21,6 +21,7 @@ limits.
 import ast
 import builtins
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -120,11 +121,18 @@ class Names:
     def __init__(self, statements: Iterable[Statement]):
         self.statements = list(statements)
         self.of: dict[str, list[Statement]] = {}
-        self._now: dict[Statement, list[Statement]] = {}
-        self._later: dict[Statement, list[Statement]] = {}
+        self.begin: dict[str, tuple[int, int]] = {}  # where a name is bound first
+        modules: dict[str, bool] = {}
         for statement in self.statements:
             for name in statement.binds | statement.sets | statement.calls:
-                self.of.setdefault(name, []).append(statement)
+                if name in statement.binds | statement.sets or not modules.get(name):
+                    self.of.setdefault(name, []).append(statement)
+            for name in statement.binds:
+                self.begin.setdefault(name, statement.place)
+                if statement.surely:
+                    modules[name] = isinstance(statement.node, IMPORTS)
+        self._now: dict[Statement, list[Statement]] = {}
+        self._later: dict[Statement, list[Statement]] = {}
 
     def known(self, name: str) -> bool:
         """Tell whether a valid cell, or Python itself, knows a name."""
@@ -132,17 +140,17 @@ class Names:
 
     def providers(self, name: str, above: Statement | None = None) -> list[Statement]:
         """Return the statements that bind a name and change its object, of those above one."""
-        there = [s for s in self.of.get(name, []) if above is None or s.place < above.place]
-        binding = [number for number, s in enumerate(there) if name in s.binds]
-        if not binding:
+        if name not in self.begin or (above and self.begin[name] >= above.place):
             return [] if above or hasattr(builtins, name) else self.elsewhere(name)
-        begin = max([n for n in binding if there[n].surely], default=0)
-        imported = isinstance(there[begin].node, IMPORTS)
-        return [
-            s
-            for s in there[begin:]
-            if name in s.binds or name in s.sets or (name in s.calls and not imported)
-        ]
+        there = self.of[name]
+        end = bisect_left(there, above.place, key=lambda s: s.place) if above else len(there)
+        found = []
+        for statement in map(there.__getitem__, range(end - 1, -1, -1)):
+            found.append(statement)
+            # What uses the name itself needs what is above it: `needs_now` will see to that.
+            if (name in statement.binds and statement.surely) or name in statement.now:
+                break
+        return found
 
     def elsewhere(self, name: str) -> list[Statement]:
         """Return what may bind a name that no statement shows: ``import *``, or a ``global``."""

@@ -356,3 +356,33 @@ def test_reading_a_stub_starts_no_worker(write_notebook):
         source = "def normalize(x, epsilon=1e-8):\n    raise NotImplementedError('w')"
         judge_notebook(write_notebook(source), [NORMALIZE], unused)
         assert unused._worker is None
+
+
+HOSTILE = {
+    "blank lines in a broken cell": "def broken(:" + "\n" * 40_000,
+    "blank lines": "x = 1" + "\n" * 40_000 + "y = 2",
+    "a sum 2,000 deep": "x = 1" + " + 1" * 2000,
+    "a sum 20,000 deep": "x = 1" + " + 1" * 20_000,
+    "attributes 2,000 deep": "x = a" + ".b" * 2000,
+    "lambdas 2,000 deep": "f = " + "lambda: " * 2000 + "1",
+    "brackets 3,000 deep": "x = " + "(" * 3000 + ")" * 3000,
+    "elif 1,000 times": "if x:\n    pass\n" + "elif x:\n    y = 1\n" * 1000,
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_an_unrelated_cell_costs_neither_time_nor_the_verdict(name, write_notebook, sandbox):
+    path = write_notebook(HOSTILE[name], RIGHT)
+    start = time.perf_counter()
+    verdicts = judge_notebook(path, specs.of_exercise("02_advantage_estimation"), sandbox)
+    assert time.perf_counter() - start < 20
+    states = {verdict.task: verdict.state for verdict in verdicts}
+    assert states.pop("normalize") is State.RIGHT
+    assert set(states.values()) == {State.MISSING}
+
+
+def test_a_long_chain_of_statements_is_followed_in_a_moment():
+    for source in ("t = []\n" + "t.append(t)\n" * 2000, "t = 0\n" + "t = t + 1\n" * 2000):
+        start = time.perf_counter()
+        assert len(taken(source, "def f(x):\n    return t")) == 2002
+        assert time.perf_counter() - start < 10
