@@ -1,37 +1,35 @@
-"""Find a graded function in a notebook, with the imports and definitions it needs.
+"""Find a graded function in a notebook, with everything of the notebook that it needs.
 
-Nothing else of the notebook runs: no training, no plots. What a function needs is read off its
-syntax tree: the global names it uses, and the statements that bind them, and so on.
+What is run, here and nowhere else:
+
+1. The statement that defines the function, and every top-level statement that defines, assigns or
+   changes a name which something already taken uses, whatever it calls. Where a name is bound
+   several times, what counts is the last time for functions, which look names up when they are
+   called, and the last time above it for all other statements.
+2. A statement that only calls something is not run: no training, no plot, no `check`. There are
+   three exceptions. It calls a method of a needed object, or fills one in (``table.append(1)``,
+   ``np.fill_diagonal(mask, 0)``). It is a setting of `SETTINGS_OF` above the function
+   (``torch.set_default_dtype(torch.float64)``). It calls a function that alone gives a needed name
+   its value, by ``global``.
+3. Imports come first, everything else in the notebook's order; a statement that needs a later one
+   waits for it.
+
+The syntax tree decides, nothing is run to find out. What is taken runs in the sandbox, which has
+limits.
 """
 
 import ast
 import builtins
 import re
-import symtable
+from bisect import bisect_left
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from .notebook import CodeCell
+from .statements import DEFINITIONS, IMPORTS, Statement, root_of, statements_of
 
-DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-IMPORTS = (ast.Import, ast.ImportFrom)
-# Calls that may stand in a top-level assignment which a graded function needs.
-CHEAP_CALLS = frozenset([
-    "array", "bool", "dict", "finfo", "float", "int", "jit", "list", "log", "no_grad", "partial",
-    "range", "set", "sqrt", "tensor", "tuple", "vectorize"
-])  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Statement:
-    """A top-level statement, where it stands, the names it binds and the names it uses."""
-
-    position: int
-    cell: int
-    line: int
-    source: str
-    node: ast.stmt
-    binds: frozenset[str]
-    uses: frozenset[str]
+SETTINGS_OF = frozenset(["decimal", "numpy", "random", "sys", "torch"])
+SETTINGS = re.compile(r"set(?!.*threads)\w*|seed|manual_seed|use_deterministic_algorithms")
 
 
 @dataclass(frozen=True)
@@ -41,15 +39,13 @@ class Extract:
     Parameters
     ----------
     fragments : list of [place, line, source]
-        A cell's number, or the name of a script, and text that stands there: statements in the notebook's order, the function's own among them.
+        A cell's number, or the name of a script, and text that stands there: statements in the order in which they run, the function's own among them.
     definition : ast.stmt
         The statement that binds the function.
     binds : frozenset of str
         Names that the code binds.
     notes : tuple of str
         What the student should know about the choice.
-    left_out : frozenset of str
-        Names that the code uses and that only code which is not run binds.
     broken : dict of str
         For names that the code uses and that only a broken cell seems to define: what is wrong
         with that cell.
@@ -59,7 +55,6 @@ class Extract:
     definition: ast.stmt
     binds: frozenset[str]
     notes: tuple[str, ...]
-    left_out: frozenset[str]
     broken: dict[str, str]
 
 
@@ -79,11 +74,10 @@ def extract(cells: list[CodeCell], function: str) -> Extract:
     NotFoundError
         If no cell that is valid Python binds the name.
     """
-    nodes = [(cell, node) for cell in cells for node in cell.statements]
-    statements = [describe(position, *where) for position, where in enumerate(nodes)]
-    found = [statement for statement in statements if function in statement.binds]
+    names = Names(statement for cell in cells for statement in statements_of(cell))
+    found = [s for s in names.of.get(function, []) if function in s.binds]
     broken = [cell for cell in cells if cell.error and defines(cell.source, function)]
-    if broken and (not found or broken[-1].number > found[-1].cell):
+    if broken and (not found or broken[-1].number > found[-1].cell.number):
         raise NotFoundError(complaint(broken[-1]), broken=True)
     if not found:
         raise NotFoundError(
@@ -93,20 +87,20 @@ def extract(cells: list[CodeCell], function: str) -> Extract:
     definitions = [statement for statement in found if isinstance(statement.node, DEFINITIONS)]
     if len(definitions) > 1:
         notes.append(f"`{function}` is defined {len(definitions)} times; the last one counts.")
-    chosen, left_out = closure(statements, found[-1])
-    ordered = sorted(chosen, key=lambda s: (not isinstance(s.node, IMPORTS), s.position))
-    by_number = {cell.number: cell for cell in cells}
-    homes = [by_number[s.cell] for s in ordered]
-    fragments = [[h.place, h.above + s.line, s.source] for h, s in zip(homes, ordered, strict=True)]
-    unknown = {name for s in chosen for name in s.uses if not binding_of(name, s, statements)}
+    chosen = in_order(
+        names.closure([*names.settings(found[-1]), *names.providers(function)]), names
+    )
+    fragments = [[s.cell.place, s.cell.above + s.line, s.source] for s in chosen]
+    unknown = {name for s in chosen for name in s.now | s.later if not names.known(name)}
     behind = {
         name: complaint(cell)
         for cell in cells
+        if cell.error
         for name in unknown
-        if cell.error and defines(cell.source, name)
+        if defines(cell.source, name)
     }
     binds = frozenset(name for s in chosen for name in s.binds)
-    return Extract(fragments, found[-1].node, binds, tuple(notes), frozenset(left_out), behind)
+    return Extract(fragments, found[-1].node, binds, tuple(notes), behind)
 
 
 def complaint(cell: CodeCell) -> str:
@@ -115,101 +109,139 @@ def complaint(cell: CodeCell) -> str:
     return f"{place} is not valid Python: {cell.error}."
 
 
-def closure(statements: list[Statement], root: Statement) -> tuple[set[Statement], set[str]]:
-    """Return the statements that `root` needs, itself included, and the names that are left out."""
-    chosen, left_out, waiting = {root}, set(), [root]
-    while waiting:
-        statement = waiting.pop()
-        for name in statement.uses:
-            binding = binding_of(name, statement, statements)
-            if binding is None or binding in chosen:
-                continue
-            if not is_cheap(binding.node):
-                left_out.add(name)
-            else:
-                chosen.add(binding)
-                waiting.append(binding)
-    return chosen, left_out
+class Names:
+    """Which statements of a notebook give a name the object that it stands for.
 
-
-def binding_of(name: str, user: Statement, statements: list[Statement]) -> Statement | None:
-    """Return the last statement that binds `name`, as far as `user` can see.
-
-    A function sees the last one, wherever it stands. ``gae = jit(gae)`` sees what was there before.
+    Parameters
+    ----------
+    statements : iterable of Statement
+        The notebook's, in order.
     """
-    visible = statements[: user.position] if name in user.binds else statements
-    named = [s for s in visible if name in s.binds]
-    if not named and not hasattr(builtins, name):  # perhaps from numpy import *
-        named = [s for s in visible if "*" in s.binds]
-    return named[-1] if named else None
+
+    def __init__(self, statements: Iterable[Statement]):
+        self.statements = list(statements)
+        self.of: dict[str, list[Statement]] = {}
+        self.begin: dict[str, tuple[int, int]] = {}  # where a name is bound first
+        modules: dict[str, bool] = {}
+        for statement in self.statements:
+            for name in statement.binds | statement.sets | statement.calls:
+                if name in statement.binds | statement.sets or not modules.get(name):
+                    self.of.setdefault(name, []).append(statement)
+            for name in statement.binds:
+                self.begin.setdefault(name, statement.place)
+                if statement.surely:
+                    modules[name] = isinstance(statement.node, IMPORTS)
+        self._now: dict[Statement, list[Statement]] = {}
+        self._later: dict[Statement, list[Statement]] = {}
+
+    def known(self, name: str) -> bool:
+        """Tell whether a valid cell, or Python itself, knows a name."""
+        return bool(self.providers(name)) or hasattr(builtins, name)
+
+    def providers(self, name: str, above: Statement | None = None) -> list[Statement]:
+        """Return the statements that bind a name and change its object, of those above one."""
+        if name not in self.begin or (above and self.begin[name] >= above.place):
+            return [] if above or hasattr(builtins, name) else self.elsewhere(name)
+        there = self.of[name]
+        end = bisect_left(there, above.place, key=lambda s: s.place) if above else len(there)
+        found = []
+        for statement in map(there.__getitem__, range(end - 1, -1, -1)):
+            found.append(statement)
+            # What uses the name itself needs what is above it: `needs_now` will see to that.
+            if (name in statement.binds and statement.surely) or name in statement.now:
+                break
+        return found
+
+    def elsewhere(self, name: str) -> list[Statement]:
+        """Return what may bind a name that no statement shows: ``import *``, or a ``global``."""
+        makers = {n for s in self.statements if name in s.globals for n in s.binds}
+        made = [s for s in self.statements if s.command[0] in makers and len(set(s.command)) == 1]
+        return made or self.of.get("*", [])
+
+    def needs_now(self, statement: Statement) -> list[Statement]:
+        """Return what has to be there when a statement runs."""
+        if statement not in self._now:
+            found = set()
+            for name in statement.now:
+                above = self.providers(name, above=statement)
+                own = name in statement.binds
+                found.update(above or ([] if own else self.providers(name)))
+            self._now[statement] = sorted(found - {statement}, key=first_imports)
+        return self._now[statement]
+
+    def needs_later(self, statement: Statement) -> list[Statement]:
+        """Return what has to be there when the functions that a statement defines are called."""
+        if statement not in self._later:
+            found = {s for name in statement.later for s in self.providers(name)}
+            self._later[statement] = sorted(found - {statement}, key=first_imports)
+        return self._later[statement]
+
+    def closure(self, wanted: Iterable[Statement]) -> set[Statement]:
+        """Return statements with all that they need."""
+        return reached(wanted, lambda s: [*self.needs_now(s), *self.needs_later(s)])
+
+    def settings(self, function: Statement) -> list[Statement]:
+        """Return the settings that stand above a function."""
+        return [s for s in self.statements if s.place < function.place and self.is_setting(s)]
+
+    def is_setting(self, statement: Statement) -> bool:
+        """Tell whether a statement sets something for all that follows."""
+        name = statement.command[0] if SETTINGS.fullmatch(statement.command[1]) else ""
+        for target in getattr(statement.node, "targets", []):  # getcontext().prec = 50
+            if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Call):
+                name = root_of(target, through_calls=True)
+        return bool(name) and any(
+            module_of(origin.node, name) in SETTINGS_OF
+            for origin in self.providers(name, above=statement)
+        )
 
 
-def describe(position: int, cell: CodeCell, node: ast.stmt) -> Statement:
-    """Return a top-level statement with its text and its names."""
-    decorators = getattr(node, "decorator_list", [])
-    line = min([node.lineno, *(decorator.lineno for decorator in decorators)])
-    if decorators:
-        source = "\n".join(cell.source.split("\n")[line - 1 : node.end_lineno])
-    else:
-        source = ast.get_source_segment(cell.source, node) or ast.unparse(node)
-    return Statement(position, cell.number, line, source, node, bound_names(node), used_names(node))
+def module_of(node: ast.stmt, name: str) -> str:
+    """Return the module, without its parts, that an import takes a name from, or nothing."""
+    if isinstance(node, ast.ImportFrom):
+        return (node.module or "").split(".")[0]
+    aliases = node.names if isinstance(node, ast.Import) else []
+    modules = [alias.name.split(".")[0] for alias in aliases]
+    return next((m for m, a in zip(modules, aliases, strict=True) if name in (a.asname, m)), "")
 
 
-def bound_names(node: ast.AST) -> frozenset[str]:
-    """Return the names that a top-level statement binds, also inside if, try, with and for."""
-    if isinstance(node, DEFINITIONS):
-        return frozenset([node.name])
-    if isinstance(node, IMPORTS):
-        names = [alias.asname or alias.name.split(".")[0] for alias in node.names]
-        return frozenset(names)
-    names = set()
-    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-        names.add(node.id)
-    if not isinstance(node, ast.Lambda | ast.ListComp | ast.SetComp | ast.DictComp):
-        for child in ast.iter_child_nodes(node):
-            names |= bound_names(child)
-    return frozenset(names)
+def first_imports(statement: Statement) -> tuple:
+    """Return what statements are sorted by: imports come first."""
+    return not isinstance(statement.node, IMPORTS), statement.place
 
 
-def used_names(node: ast.stmt) -> frozenset[str]:
-    """Return the global names that a statement uses, also inside the functions it defines."""
-    try:
-        table = symtable.symtable(ast.unparse(node), "cell", "exec")
-    except (SyntaxError, ValueError, RecursionError):
-        return frozenset()
-    names = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_referenced()}
-    waiting = list(table.get_children())
+def reached(begin: Iterable, following: Callable) -> set:
+    """Return everything that can be reached, what it begins with included."""
+    waiting = list(begin)
+    found = set(waiting)
     while waiting:
-        scope = waiting.pop()
-        names |= {symbol.get_name() for symbol in scope.get_symbols() if symbol.is_global()}
-        waiting += scope.get_children()
-    return frozenset(names)
+        new = [one for one in following(waiting.pop()) if one not in found]
+        found.update(new)
+        waiting += new
+    return found
 
 
-def is_cheap(node: ast.stmt) -> bool:
-    """Tell whether running this statement can only define something."""
-    if isinstance(node, (*DEFINITIONS, *IMPORTS)):
-        return True
-    if isinstance(node, ast.If | ast.Try):
-        parts = [*node.body, *node.orelse, *getattr(node, "finalbody", [])]
-        parts += [part for handler in getattr(node, "handlers", []) for part in handler.body]
-        return all(isinstance(part, ast.Pass) or is_cheap(part) for part in parts)
-    if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
-        return False
-    if isinstance(node.value, ast.Lambda):
-        return True
-    calls = [child for child in ast.walk(node.value) if isinstance(child, ast.Call)]
-    return all(called_name(call) in CHEAP_CALLS for call in calls)
+def in_order(chosen: set[Statement], names: Names) -> list[Statement]:
+    """Return statements so that each finds what it needs, in the notebook's order otherwise.
 
-
-def called_name(call: ast.Call) -> str:
-    """Return the last part of what a call calls: ``array`` for ``np.array(...)``."""
-    function = call.func
-    while isinstance(function, ast.Call):
-        function = function.func
-    return getattr(function, "attr", getattr(function, "id", ""))
+    A statement that calls a function needs what the function needs.
+    """
+    order: dict[Statement, None] = {}
+    begun = set()
+    waiting = sorted(chosen, key=first_imports, reverse=True)
+    while waiting:
+        statement = waiting[-1]
+        if statement not in begun:
+            begun.add(statement)
+            needed = reached(names.needs_now(statement), names.needs_later) & chosen
+            waiting += sorted(needed - begun, key=first_imports, reverse=True)
+        else:
+            order.setdefault(waiting.pop())
+    return list(order)
 
 
 def defines(source: str, function: str) -> bool:
     """Tell whether text that is not valid Python looks as if it defined the function."""
-    return re.search(rf"^\s*(def\s+{function}\b|{function}\s*=)", source, re.MULTILINE) is not None
+    name = re.escape(function)
+    pattern = rf"^[ \t]*(?:(?:async[ \t]+)?def[ \t]+{name}\b|{name}[ \t]*=)"
+    return re.search(pattern, source, re.MULTILINE) is not None

@@ -12,8 +12,11 @@ from collections.abc import Callable
 
 from . import specs
 from .diagnosis import diagnose
+from .extraction import NotFoundError, extract
+from .notebook import parse_cell
 from .outcome import read_outcome
 from .report import as_html
+from .review import needs_review, suspicions
 from .sandbox.preload import names_in, preload
 from .sandbox.run import Printed, run_probes
 from .sandbox.wire import pack
@@ -21,6 +24,7 @@ from .spec import PUBLIC_SEED, Spec
 from .states import State, Verdict
 
 LIMIT_SECONDS = 10.0
+PACKAGE = __name__.split(".")[0]
 
 
 class TimeIsUp(BaseException):
@@ -70,7 +74,7 @@ def judge_here(
         return Verdict(str(name), State.MISSING, f"There is no such task. The tasks are {known}.")
     if not callable(function):
         return Verdict(spec.name, State.MISSING, f"`{spec.name}` is not a function.")
-    if str(getattr(function, "__module__", "")).split(".")[0] == __name__.split(".")[0]:
+    if str(getattr(function, "__module__", "")).split(".")[0] == PACKAGE:
         headline = "This is the library's own function. Check one that you wrote."
         return Verdict(spec.name, State.NEEDS_REVIEW, headline)
     probes = [[pack(argument) for argument in probe.arguments] for probe in spec.draw(PUBLIC_SEED)]
@@ -87,9 +91,25 @@ def judge_here(
     except KeyboardInterrupt:
         return Verdict(spec.name, State.TIMEOUT, "It was interrupted.")
     verdict = diagnose(spec, [read_outcome(entry) for entry in raw], PUBLIC_SEED)
+    reasons = reasons_for_review(spec, names or {}) if verdict.state is State.RIGHT else []
+    if reasons:
+        return needs_review(spec.name, reasons)
     if (verdict.state is State.UNFINISHED and is_stub(function)) or is_printed(function, spec):
         return Verdict(spec.name, State.NOT_ATTEMPTED, "")
     return with_printed(verdict, printed.text)
+
+
+def reasons_for_review(spec: Spec, names: dict) -> list[str]:
+    """Return why a class run would ask for a person's eyes, from the cells run so far."""
+    sources = names.get("In")  # IPython's list of them
+    if not isinstance(sources, list):
+        return []
+    cells = [parse_cell(number, str(source)) for number, source in enumerate(sources)]
+    try:
+        found = extract(cells, spec.name)
+    except NotFoundError:  # the function came from elsewhere, such as a magic
+        return []
+    return suspicions(found.fragments, PACKAGE, spec.helpers)
 
 
 def find_spec(function: Callable, names: dict) -> Spec | None:

@@ -1,6 +1,7 @@
 """Judge the functions of a notebook: extract, run in the sandbox, diagnose."""
 
 import ast
+import contextlib
 import dataclasses
 import inspect
 import textwrap
@@ -12,7 +13,7 @@ from .diagnosis import diagnose, interrupted
 from .extraction import Extract, NotFoundError, extract
 from .notebook import CodeCell, UnreadableNotebookError, read_code_cells
 from .outcome import read_error, read_outcome
-from .review import suspicions
+from .review import needs_review, suspicions
 from .sandbox.client import Sandbox
 from .sandbox.outcomes import OUTPUT, REVIEW_STATUS, TIMEOUT
 from .sandbox.wire import pack
@@ -109,8 +110,7 @@ def judge_alone(cells: list[CodeCell], spec: Spec, sandbox: Sandbox, seed: int) 
     verdict = read_reply(spec, reply, seed, found)
     reasons = suspicions(found.fragments, PACKAGE, spec.helpers)
     if verdict.state is State.RIGHT and reasons:
-        headline = "Its answers are right, but a person should look at it: " + reasons[0] + "."
-        verdict = Verdict(spec.name, State.NEEDS_REVIEW, headline, evidence="\n".join(reasons[1:]))
+        verdict = needs_review(spec.name, reasons)
     return with_notes(verdict, found.notes, reply["result"])
 
 
@@ -148,12 +148,10 @@ def explain_names(verdict: Verdict, outcome, found: Extract) -> Verdict:
         headline = f"Blocked by `{missing}`, which it calls. {found.broken[missing]}"
         hint = "Nothing can be said about this function before that cell runs."
         return Verdict(verdict.task, State.BLOCKED, headline, hint)
-    hint = f"No cell defines `{missing}`. Is an import missing?"
-    if missing in found.left_out:
-        hint = (
-            f"`{missing}` comes from outside the function, from code that the judge does not run. "
-            "Pass it as an argument, or define it without calling anything."
-        )
+    hint = (
+        f"Nothing that the judge runs defines `{missing}`. Is an import missing? It runs no magics "
+        "and no lines that only call something."
+    )
     return Verdict(verdict.task, verdict.state, verdict.headline, hint, verdict.evidence)
 
 
@@ -191,7 +189,9 @@ def is_printed(node: ast.stmt, printed: Callable | None) -> bool:
     if printed is None:
         return False
     (original,) = ast.parse(textwrap.dedent(inspect.getsource(printed))).body
-    return statements_of(node) == statements_of(original)
+    with contextlib.suppress(RecursionError):  # an expression thousands of levels deep
+        return statements_of(node) == statements_of(original)
+    return False
 
 
 def statements_of(node: ast.stmt) -> list[str]:

@@ -6,12 +6,13 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from .magics import ends_in_string, without_magics
+from .parser import is_python, parse
+
 MAX_BYTES = 256_000_000
-CELL_MAGIC = re.compile(r"\s*%%(\w+)")
-SCRIPT_CELL = re.compile(r"^# %%.*\n", re.MULTILINE)
-RUNS_AS_PYTHON = ("time", "timeit", "capture", "prun", "script_python")
-# The look-ahead keeps a line of a million blanks from taking hours.
-LINE_MAGIC = re.compile(r"^(\s*)(?=\S)([%!?].*|.*\?\s*|\w+\s*=\s*[%!].*)$")
+# As Jupytext, VS Code and Spyder write it, and as Jupyter itself exports a notebook.
+SCRIPT_CELL = re.compile(r"^#[ \t]*(?:%%|In ?\[[ \d]*\]|<codecell>).*\n", re.MULTILINE)
+MAX_MARKS = 50  # in one string, that look like the beginning of a cell
 
 
 class UnreadableNotebookError(ValueError):
@@ -65,33 +66,55 @@ def read_code_cells(path: str | Path) -> list[CodeCell]:
         If the file is missing, empty, too large, not UTF-8, or not a notebook.
     """
     path = Path(path)
-    if path.suffix == ".py":
+    if path.suffix.lower() == ".py":
         name = path.name.encode(errors="replace").decode()
-        return script_cells(read_text(path).replace("\r\n", "\n"), name)
+        return script_cells(line_feeds(read_text(path)), name)
     document = parse_json(read_text(path))
     if not isinstance(document, dict):
         raise UnreadableNotebookError("the file is JSON, but not a notebook")
-    cells = document.get("cells")
-    if cells is None:  # nbformat 3 keeps cells in worksheets
-        sheets = document.get("worksheets")
-        cells = sheets[0].get("cells") if isinstance(sheets, list) and sheets else None
-    if not isinstance(cells, list):
-        raise UnreadableNotebookError("the file is JSON, but it has no list of cells")
     sources = [
-        as_text(cell.get("source", cell.get("input", "")))
-        for cell in cells
+        as_text(cell)
+        for cell in list_of_cells(document)
         if isinstance(cell, dict) and cell.get("cell_type") == "code"
     ]
     return [parse_cell(number, source) for number, source in enumerate(sources, start=1)]
 
 
+def list_of_cells(document: dict) -> list:
+    """Return a notebook's cells; nbformat 2 and 3 keep them in worksheets."""
+    cells, sheets = document.get("cells"), document.get("worksheets")
+    if cells is None and isinstance(sheets, list):
+        lists = [sheet.get("cells") for sheet in sheets if isinstance(sheet, dict)]
+        cells = [cell for part in lists if isinstance(part, list) for cell in part]
+    if not isinstance(cells, list):
+        raise UnreadableNotebookError("the file is JSON, but it has no list of cells")
+    return cells
+
+
 def script_cells(text: str, file: str) -> list[CodeCell]:
     """Return the cells of a script, which know where they stand in it."""
-    cells, above = [], 0
-    for number, source in enumerate(SCRIPT_CELL.split(text), start=1):
-        cells.append(parse_cell(number, source, file, above))
-        above += source.count("\n") + 1
+    marks = [(0, 0), *(match.span() for match in SCRIPT_CELL.finditer(text)), (len(text),) * 2]
+    cells, above, begin, mark = [], 0, 0, 0
+    while mark < len(marks) - 1:
+        above += text.count("\n", begin, marks[mark][1])
+        begin = marks[mark][1]
+        mark = next_mark(text, marks, mark)
+        cells.append(parse_cell(len(cells) + 1, text[begin : marks[mark][0]], file, above))
     return cells
+
+
+def next_mark(text: str, marks: list[tuple[int, int]], number: int) -> int:
+    """Return the mark that ends the cell below a mark: not one that stands in a string.
+
+    It stands in a string if the cell is valid Python with it, and ends inside a string without it.
+    """
+    begin = marks[number][1]
+    for last in range(number + 1, min(number + 1 + MAX_MARKS, len(marks))):
+        source = text[begin : marks[last][0]]
+        if not ends_in_string(source):
+            whole = last == number + 1 or is_python(source) or is_python(without_magics(source))
+            return last if whole else number + 1
+    return number + 1
 
 
 def read_text(path: Path) -> str:
@@ -131,19 +154,30 @@ def parse_json(text: str):
         raise UnreadableNotebookError(reason) from error
 
 
-def as_text(source) -> str:
-    """Return a cell's source, which may be a string or a list of lines."""
-    if isinstance(source, list):
-        return "".join(line for line in source if isinstance(line, str))
-    return source if isinstance(source, str) else ""
+def as_text(cell: dict) -> str:
+    """Return a code cell's text, a string or a list of lines; its name depends on the nbformat."""
+    name = next((key for key in ("source", "input", "code") if key in cell), "")
+    text = cell.get(name)
+    if not isinstance(text, list):
+        return text if isinstance(text, str) else ""
+    lines = [line for line in text if isinstance(line, str)]
+    # nbformat 2 and 3 may have cut the line ends off.
+    cut = name == "input" and lines and not lines[0].endswith(("\n", "\r"))
+    return ("\n" if cut else "").join(lines)
+
+
+def line_feeds(text: str) -> str:
+    """Return text with every line ended by a line feed, as Python reads it."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def parse_cell(number: int, source: str, file: str = "", above: int = 0) -> CodeCell:
     """Return a parsed cell; magics are dropped only where Python does not understand the text."""
-    error = ""
-    for text in (source, without_magics(source)):
+    error, source = "", line_feeds(source)
+    for version in (lambda text: text, without_magics):
+        text = version(source)
         try:
-            return CodeCell(number, text, tuple(ast.parse(text).body), "", file, above)
+            return CodeCell(number, text, tuple(parse(text).body), "", file, above)
         except SyntaxError as problem:
             line = above + (problem.lineno or 1)
             error = f"line {line}: {problem.msg}{quoted(text, problem.lineno)}"
@@ -157,11 +191,3 @@ def quoted(text: str, number: int | None) -> str:
     lines = text.split("\n")
     line = lines[number - 1].strip() if number and number <= len(lines) else ""
     return f" in `{line[:100]}`" if line else ""
-
-
-def without_magics(source: str) -> str:
-    """Blank the lines that only IPython understands, keeping the line numbers."""
-    magic = CELL_MAGIC.match(source)
-    if magic and magic[1] not in RUNS_AS_PYTHON:
-        return ""
-    return "\n".join(LINE_MAGIC.sub(r"\1pass", line) for line in source.split("\n"))

@@ -1,11 +1,19 @@
 """What a person should look at before a right answer counts.
 
-This reads the submission's text; nothing here proves anything. A container proves more.
+Of names, only those count that are loaded as Python's own: a variable may be called `open`. Of
+texts, only those that look like a path: a docstring may speak of solutions. This reads the submission's text; nothing here proves anything. A container proves more.
 """
 
 import ast
+import dis
+import inspect
+import re
+import types
+from collections.abc import Iterator
 
+from .parser import compiled, parse
 from .sandbox.run import spot
+from .states import State, Verdict
 
 MODULES = frozenset([
     "builtins", "ctypes", "gc", "importlib", "inspect", "io", "marshal", "multiprocessing", "os",
@@ -17,9 +25,12 @@ NAMES = frozenset([
     "setattr", "vars"
 ])  # fmt: skip
 ATTRIBUTES = frozenset([
-    "__globals__", "__subclasses__", "__code__", "_getframe", "settrace", "modules", "f_back",
-    "f_globals", "f_locals", "addaudithook", "fromfile", "memmap"
+    "__globals__", "__subclasses__", "__code__", "_getframe", "settrace", "f_back", "f_globals",
+    "f_locals", "addaudithook", "fromfile", "memmap"
 ])  # fmt: skip
+RUN_AT_ONCE = ("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>")
+LOADS = frozenset(["LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"])
+PATH = re.compile(r"\S*[/\\]\S*|(?:\.{0,2}|~|[A-Za-z]:)[/\\].*|\S+\.(?:ipynb|py)")
 
 
 def suspicions(fragments: list[list], package: str, helpers: tuple[str, ...]) -> list[str]:
@@ -34,19 +45,57 @@ def suspicions(fragments: list[list], package: str, helpers: tuple[str, ...]) ->
     helpers : tuple of str
         Its modules that the task allows.
     """
-    found = []
+    found, above, systems = [], set(), {"sys"}
+    everywhere = {name for _, _, source in fragments for name in own_names(source)}
     for cell, line, source in fragments:
         try:
-            tree = ast.parse(source)
-        except (SyntaxError, ValueError):
-            continue
-        imported = {name for node in ast.walk(tree) for name in imports(node)}
+            tree, code = parse(source), compiled(source)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            continue  # it cannot run either
+        reasons = [
+            (number, f"it uses `{name}`")
+            for name, number, at_once in loads(code)
+            if name in NAMES and name not in (above if at_once else everywhere)
+        ]
+        systems |= {name for node in ast.walk(tree) for name in aliases_of_sys(node)}
+        imported = {name for node in ast.walk(tree) for name in imports(node)} | systems
         for node in ast.walk(tree):
-            reason = look(node, package, helpers, imported)
-            if reason:
-                where = line + getattr(node, "lineno", 1) - 1
-                found.append(f"{spot(cell, where)}: {reason}")
-    return found
+            if reason := look(node, package, helpers, imported):
+                reasons.append((getattr(node, "lineno", 1), reason))
+        found += [f"{spot(cell, line + at - 1)}: {reason}" for at, reason in sorted(reasons)]
+        above |= own_names(source)
+    return list(dict.fromkeys(found))
+
+
+def needs_review(task: str, reasons: list[str]) -> Verdict:
+    """Return the verdict on right answers that a person should look at."""
+    headline = "Its answers are right, but a person should look at it: " + reasons[0] + "."
+    return Verdict(task, State.NEEDS_REVIEW, headline, evidence="\n".join(reasons[1:]))
+
+
+def own_names(source: str) -> set[str]:
+    """Return the names that a top-level statement is sure to bind."""
+    try:
+        statement, code = parse(source).body[0], compiled(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError, IndexError):
+        return set()
+    if isinstance(statement, ast.If | ast.For | ast.While | ast.Try | ast.With | ast.Match):
+        return set()
+    return {step.argval for step in dis.get_instructions(code) if step.opname == "STORE_NAME"}
+
+
+def loads(code: types.CodeType, at_once: bool = True) -> Iterator[tuple[str, int, bool]]:
+    """Yield the global names that code loads, the line of each, and whether the code runs at once.
+
+    Local names are none of these, whatever they are called.
+    """
+    for step in dis.get_instructions(code):
+        if step.opname in LOADS:
+            yield step.argval, step.positions.lineno or 1, at_once
+    for inner in code.co_consts:
+        if isinstance(inner, types.CodeType):
+            is_function = inner.co_flags & inspect.CO_OPTIMIZED and inner.co_name not in RUN_AT_ONCE
+            yield from loads(inner, at_once and not is_function)
 
 
 def look(node: ast.AST, package: str, helpers: tuple[str, ...], imported: set[str]) -> str:
@@ -57,20 +106,40 @@ def look(node: ast.AST, package: str, helpers: tuple[str, ...], imported: set[st
             return f"it imports {module}, where answers are kept"
         if top in MODULES:
             return f"it imports {module}"
-    if isinstance(node, ast.Name) and node.id in NAMES:
-        return f"it uses `{node.id}`"
     if isinstance(node, ast.Attribute) and node.attr in ATTRIBUTES:
         return f"it uses `{node.attr}`"
+    if isinstance(node, ast.Attribute) and node.attr == "modules":  # a network has its own
+        module = getattr(node.value, "id", "")
+        if module in imported:
+            return f"it uses `{module}.modules`"
+    if isinstance(node, ast.ImportFrom) and node.module == "sys":
+        for alias in node.names:
+            if alias.name in ATTRIBUTES | {"modules"}:
+                return f"it uses `sys.{alias.name}`"
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        text = node.value
-        if "\n" not in text and ("solutions" in text or f"{package}/" in text):
+        text = node.value[:1000]
+        if PATH.fullmatch(text) and ("solutions" in text or package in text):
             return f"it names a place where answers are kept: {text[:60]!r}"
     if isinstance(node, ast.Assign | ast.AugAssign):
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
         for target in targets:
-            if isinstance(target, ast.Attribute) and patched(target, imported):
+            flag = isinstance(node.value, ast.Constant) and is_deep(
+                target
+            )  # cudnn.benchmark = True
+            if isinstance(target, ast.Attribute) and not flag and patched(target, imported):
                 return f"it replaces `{ast.unparse(target)}`"
     return ""
+
+
+def aliases_of_sys(node: ast.AST) -> list[str]:
+    """Return the names under which an import statement imports sys."""
+    names = node.names if isinstance(node, ast.Import) else []
+    return [alias.asname or alias.name for alias in names if alias.name == "sys"]
+
+
+def is_deep(target: ast.expr) -> bool:
+    """Tell whether a target is the attribute of an attribute."""
+    return isinstance(target, ast.Attribute) and isinstance(target.value, ast.Attribute)
 
 
 def imports(node: ast.AST) -> list[str]:

@@ -90,11 +90,67 @@ def test_star_imports_are_taken_where_a_name_has_no_other_source():
     assert taken("from math import *", "def f(x):\n    return len(x)") != sources
 
 
-def test_costly_assignments_are_left_out_and_named():
-    cells = [parse_cell(1, "model = train()"), parse_cell(2, "def f(x):\n    return model(x)")]
-    found = extract(cells, "f")
-    assert len(found.fragments) == 1
-    assert found.left_out == {"model"}
+def test_needed_assignments_are_run_whatever_they_call():
+    sources = ["def train():\n    return len", "model = train()", "def f(x):\n    return model(x)"]
+    assert taken(*sources, "other = train()", "train()") == sources
+
+
+# What stands above `f`, and what of it is run: everything up to the first "#", which stands alone.
+RULE = {
+    "changed afterwards": "n = 1|n += 1|t = {}|t['a'] = n|t.update(b=2)|#|t2 = {}|t2.update(b=2)",
+    "changed in a loop": "t = []|for k in range(3):\n    t.append(k)|#|k = 3",
+    "filled in": "import numpy as np|t = np.ones(2)|np.copyto(t, 3)|#|np.savetxt('x', t)|print(t)",
+    "under a condition": "t, n = 1, 2|if n:\n    t = 3\n    print(t)|#|if n:\n    print(t)",
+    "only what is above": "n = 1|t = n|#|m = 2|n = m",
+    "by a function": "def make():\n    global t\n    t = 3|make()|#|def g():\n    pass|g()",
+    "settings": "import torch, sys|torch.set_default_dtype(torch.float64)|sys.setrecursionlimit(9)|t = 1"
+    "|#|import seaborn as sns|sns.set_theme()|torch.save(t, 'x')|torch.set_num_threads(1)",
+    "settings of decimal": "from decimal import getcontext|getcontext().prec = 50|t = 1",
+    "with": "import torch|with torch.no_grad():\n    t = torch.ones(3)|#|with torch.no_grad():\n    pass",
+    "walrus": "print(t := 3)|#|print(u := 3)",
+    "match": "match 3:\n    case t:\n        pass|#|match 4:\n    case u:\n        pass",
+    "registered": "from functools import singledispatch|@singledispatch\ndef t(x):\n    pass"
+    "|@t.register\ndef _(x: int):\n    return 1|#|@print\ndef g(x): pass",
+    "a comprehension's own name": "xs = [1]|t = [n for n in xs]|#|n = 3",
+    "imports under a condition": "try:\n    import numpy as t\nexcept ImportError:\n    print(1)",
+}
+
+
+@pytest.mark.parametrize("case", RULE)
+def test_the_rule_of_what_is_run(case):
+    wanted, _, others = RULE[case].partition("|#|")
+    own = "def f(x):\n    return t"
+    sources = [*wanted.split("|"), *filter(None, others.split("|"))]
+    assert taken(*sources, own) == [*wanted.split("|"), own]
+
+
+def test_settings_below_the_function_are_left_out():
+    sources = ["import torch", "def f(x):\n    return torch.ones(x)"]
+    assert taken(*sources, "torch.set_default_dtype(torch.float64)") == sources
+
+
+def test_attributes_of_the_function_come_with_it():
+    sources = ["def f(x):\n    f.calls += 1\n    return x", "f.calls = 0"]
+    assert taken(*sources, "f(3)") == sources
+
+
+def test_what_is_needed_first_is_run_first():
+    """Cells that were run in another order than they stand in."""
+    sources = ["t = make()", "def make():\n    return help()", "def help():\n    return n", "n = 3"]
+    order = ["n = 3", sources[2], sources[1], sources[0]]
+    found = taken(*sources, "def f(x):\n    return t")
+    assert found[-1] == "def f(x):\n    return t"
+    assert sorted(found[:-1]) == sorted(order)
+    assert found.index("n = 3") < found.index("t = make()")
+    names: dict = {}
+    exec("\n".join(found), names)
+    assert names["f"](0) == 3
+
+
+def test_an_older_version_of_a_recursive_function_is_not_run():
+    new = "def f(x):\n    return f(x - 1) if x else 0"
+    assert taken("@oops\ndef f(x):\n    return 1", new) == [new]
+    assert taken("def f(x):\n    return 1", "@f\ndef f(x):\n    return 2") != [new]
 
 
 def test_a_broken_cell_hides_only_its_own_functions():
@@ -212,7 +268,7 @@ def test_a_hundred_megabytes_of_outputs_do_not_matter(tmp_path, sandbox):
         (
             ["m = train()", "def normalize(x, e=1):\n    return m(x)"],
             State.RAISED,
-            "Pass it as an arg",
+            "runs defines `train`",
         ),
         (
             ["import no_such_module as n\n" + RIGHT.replace("x.std", "n.x.std")],
@@ -300,3 +356,33 @@ def test_reading_a_stub_starts_no_worker(write_notebook):
         source = "def normalize(x, epsilon=1e-8):\n    raise NotImplementedError('w')"
         judge_notebook(write_notebook(source), [NORMALIZE], unused)
         assert unused._worker is None
+
+
+HOSTILE = {
+    "blank lines in a broken cell": "def broken(:" + "\n" * 40_000,
+    "blank lines": "x = 1" + "\n" * 40_000 + "y = 2",
+    "a sum 2,000 deep": "x = 1" + " + 1" * 2000,
+    "a sum 20,000 deep": "x = 1" + " + 1" * 20_000,
+    "attributes 2,000 deep": "x = a" + ".b" * 2000,
+    "lambdas 2,000 deep": "f = " + "lambda: " * 2000 + "1",
+    "brackets 3,000 deep": "x = " + "(" * 3000 + ")" * 3000,
+    "elif 1,000 times": "if x:\n    pass\n" + "elif x:\n    y = 1\n" * 1000,
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_an_unrelated_cell_costs_neither_time_nor_the_verdict(name, write_notebook, sandbox):
+    path = write_notebook(HOSTILE[name], RIGHT)
+    start = time.perf_counter()
+    verdicts = judge_notebook(path, specs.of_exercise("02_advantage_estimation"), sandbox)
+    assert time.perf_counter() - start < 20
+    states = {verdict.task: verdict.state for verdict in verdicts}
+    assert states.pop("normalize") is State.RIGHT
+    assert set(states.values()) == {State.MISSING}
+
+
+def test_a_long_chain_of_statements_is_followed_in_a_moment():
+    for source in ("t = []\n" + "t.append(t)\n" * 2000, "t = 0\n" + "t = t + 1\n" * 2000):
+        start = time.perf_counter()
+        assert len(taken(source, "def f(x):\n    return t")) == 2002
+        assert time.perf_counter() - start < 10

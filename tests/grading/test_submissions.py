@@ -6,7 +6,13 @@ import pytest
 from class_of_eight import EXERCISE, NAME, write
 
 from course_lib.grading.classroom.file_names import name_pattern, read_name, student_of
-from course_lib.grading.classroom.submissions import MAX_COPIES, MAX_DEPTH, MAX_FILES, collect
+from course_lib.grading.classroom.submissions import (
+    MAX_COPIES,
+    MAX_DEPTH,
+    MAX_FILES,
+    MAX_UNNAMED,
+    collect,
+)
 
 EXERCISES = ("01_policy_gradients", EXERCISE)
 PATTERN = name_pattern(EXERCISES)
@@ -50,6 +56,7 @@ def test_names_of_files(name, student, exercise):
         ("\x1b[2Jada", "\\x1b[2Jada"),
         ("ada\udcff", "ada\\udcff"),
         ("Åsa 🎓", "Åsa 🎓"),
+        ("A\u030asa", "\u00c5sa"),
     ],
 )
 def test_names_of_students(name, student):
@@ -105,6 +112,65 @@ def test_of_a_copy_of_the_book_only_the_exercises_count(tmp_path):
     assert strangers == {}
     files, _, students = found_in(tmp_path / "own")
     assert (files, students) == ([("exercises", EXERCISE, f"exercises/{NAME}")], ["exercises"])
+
+
+def test_what_the_owner_of_a_fork_added_counts_too(tmp_path):
+    for place in ("course_lib", "solutions", "chapters", "exercises", "week 2", "."):
+        write(tmp_path / "ada" / place / NAME, "x")
+    write(tmp_path / "ada" / "README.md", "the book's")
+    write(tmp_path / "bob" / NAME, "x")
+    files, strangers, students = found_in(tmp_path)
+    places = (f"ada/{NAME}", f"ada/exercises/{NAME}", f"ada/week 2/{NAME}", f"bob/{NAME}")
+    assert [name for _, _, name in files] == list(places)
+    assert (strangers, students) == ({}, ["ada", "bob"])
+
+
+@pytest.mark.parametrize("place", ["ada/", ""])
+def test_the_library_beside_the_notebooks_hides_nothing(place, tmp_path):
+    write(tmp_path / "ada" / NAME, "x")
+    write(tmp_path / "ada" / "results" / f"bob_{NAME}", "x")
+    for folder in ("course_lib", "solutions"):
+        write(tmp_path / place / folder / NAME, "x")
+    files, strangers, students = found_in(tmp_path)
+    assert [name for _, _, name in files] == [f"ada/{NAME}", f"ada/results/bob_{NAME}"]
+    assert sorted(strangers) == [f"{place}course_lib", f"{place}solutions"]
+    assert set(strangers.values()) == {"a folder of the book, not a submission"}
+    assert students == ["ada"]
+    write(tmp_path / "cyd" / "solutions" / NAME, "x")  # a folder like any other, without a library
+    assert ("cyd", EXERCISE, f"cyd/solutions/{NAME}") in found_in(tmp_path)[0]
+
+
+def test_one_name_in_two_unicode_forms_is_one_student(tmp_path):
+    write(tmp_path / "Jose\u0301" / NAME, "x")
+    write(tmp_path / "Jos\u00e9" / "01_policy_gradients.py", "x")
+    write(tmp_path / f"Jose\u0301_{NAME}", "x")
+    files, _, students = found_in(tmp_path)
+    assert students == ["Jos\u00e9"] == sorted({student for student, _, _ in files})
+    assert len(files) == 3
+
+
+def test_helpers_hide_no_notebook_and_the_reasons_are_true(tmp_path):
+    for number in range(MAX_UNNAMED + 2):
+        write(tmp_path / "ada" / f"a_{number}.py", "x = 1")
+    write(tmp_path / "ada" / "solution.ipynb", "x")
+    files, strangers, _ = found_in(tmp_path)
+    assert "ada/solution.ipynb" in [name for _, _, name in files]
+    reason = f"more than {MAX_UNNAMED} files whose names say no exercise"
+    assert list(strangers.values()) == [reason] * 3
+
+
+@pytest.mark.parametrize("same_time", [False, True])
+@pytest.mark.parametrize("last", ["", " (9)"])
+def test_of_many_copies_the_likeliest_are_judged(last, same_time, tmp_path):
+    """The exercise's own name, then the newest, then the highest number."""
+    stem = f"{EXERCISE}{{}}.ipynb".format
+    names = [stem(f" ({number})") for number in range(1, 9)] + [stem(last)]
+    for age, name in enumerate(names):
+        path = write(tmp_path / "ada" / name, "x")
+        os.utime(path, (1e9, 1e9) if same_time else (1e9 + age, 1e9 + age))
+    files, strangers, _ = found_in(tmp_path)
+    assert [name for _, _, name in files] == sorted(f"ada/{name}" for name in names[-MAX_COPIES:])
+    assert len(files) + len(strangers) == len(names)
 
 
 def test_links_are_never_followed(tmp_path):

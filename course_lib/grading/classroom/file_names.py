@@ -6,6 +6,7 @@ and browsers.
 
 import os
 import re
+import unicodedata
 from collections.abc import Sequence
 
 from .names import printable
@@ -44,7 +45,11 @@ def read_name(name: str, pattern: re.Pattern) -> tuple[str, str]:
 
 
 def student_of(text: str) -> str:
-    """Return a student's printable name without what Moodle or Canvas add to it."""
+    """Return a student's printable name without what Moodle or Canvas add to it.
+
+    One name has one form: macOS takes letters and their accents apart.
+    """
+    text = unicodedata.normalize("NFC", text)
     moodle, canvas = MOODLE.fullmatch(text), CANVAS.fullmatch(text)
     if moodle:
         text = moodle["name"]

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import specs
-from ..extraction import bound_names, defines
+from ..extraction import defines
 from ..judge import judge_cells, judge_notebook
 from ..notebook import CodeCell, UnreadableNotebookError, read_code_cells
 from ..sandbox.client import Sandbox
 from ..spec import PUBLIC_SEED, Spec
+from ..statements import bound_names
 from ..states import State, Verdict
 
 READY = "ready"

@@ -3,8 +3,9 @@
 A class is a folder. A folder in it is a student, and everything below belongs to that student; a
 file in it belongs to the student whose name precedes the exercise's: ``ada_02_advantage_estimation.
 ipynb``. File names are read, files are not: that is left to `judge_process`. Links are never
-followed, so that no submission can point at another student's file. Of a copy of the whole book,
-such as a fork, only the exercises are looked at: it holds the solutions too.
+followed, so that no submission can point at another student's file. Of a fork of the book only the
+exercises count and what its owner added; the library that a student hands in beside a notebook is
+no submission, nor are the solutions beside it.
 """
 
 import os
@@ -21,9 +22,15 @@ SKIPPED_FOLDERS = frozenset([
 ])  # fmt: skip
 SKIPPED_FILES = frozenset(["__init__.py", "conftest.py", "Thumbs.db", "desktop.ini"])
 PACKAGE = __name__.split(".")[0]
+# The folders of the book in which nobody writes exercises.
+OF_THE_BOOK = frozenset([
+    PACKAGE, "appendices", "benchmarks", "book", "chapters", "results", "solutions", "tests"
+])  # fmt: skip
+FROM_THE_BOOK = "a folder of the book, not a submission"
 MAX_DEPTH = 12
 MAX_FILES = 2000  # per student
 MAX_COPIES = 5  # per student and exercise
+MAX_UNNAMED = 40  # files of one student whose names say no exercise
 
 
 @dataclass(frozen=True)
@@ -97,6 +104,9 @@ def collect(
         path = Path(entry.path)
         if path.absolute() in ignored:
             continue
+        if entry.is_dir(follow_symlinks=False) and is_of_the_book(entry):
+            found.strangers.append(Stranger("", printable(entry.name), FROM_THE_BOOK))
+            continue
         if entry.is_dir(follow_symlinks=False):
             student = student_of(entry.name)
             add_folder(found, folder, path, student, pattern, ignored)
@@ -119,7 +129,8 @@ def add_folder(
 ) -> None:
     """Add the files of one student."""
     add_student(found, student)
-    copies: dict[str, int] = {}
+    files: list[tuple[Submission, str]] = []
+    by_exercise: dict[str, list[Submission]] = {}
     for number, (path, problem) in enumerate(walk(folder)):
         name = printable(str(path.relative_to(top)))
         if path.absolute() in ignored:
@@ -129,13 +140,46 @@ def add_folder(
             found.strangers.append(Stranger(student, name, reason))
             break
         _, exercise = read_name(path.name, pattern)
-        copies[exercise] = copies.get(exercise, 0) + (not problem)
-        if not problem and copies[exercise] > MAX_COPIES:
-            problem = f"more than {MAX_COPIES} files for one exercise"
-        if problem:
-            found.strangers.append(Stranger(student, name, problem))
-        else:
-            found.submissions.append(Submission(student, path, name, exercise))
+        files.append((Submission(student, path, name, exercise), problem))
+        if not problem:
+            by_exercise.setdefault(exercise, []).append(files[-1][0])
+    chosen = {s for copies in by_exercise.values() for s in likeliest(copies)}
+    for submission, problem in files:
+        if submission in chosen:
+            found.submissions.append(submission)
+            continue
+        many = f"more than {MAX_COPIES} files for one exercise"
+        if not submission.exercise:
+            many = f"more than {MAX_UNNAMED} files whose names say no exercise"
+        found.strangers.append(Stranger(student, submission.name, problem or many))
+
+
+def likeliest(copies: list[Submission]) -> list[Submission]:
+    """Return as many files of one student for one exercise as are judged.
+
+    First comes the file that has the exercise's own name, then the newest, then the one with the
+    highest number. Where the names say nothing, notebooks come before scripts, so that no number
+    of helper modules hides one.
+    """
+
+    def order(submission: Submission) -> tuple:
+        name = submission.path.name
+        try:
+            age = -os.lstat(submission.path).st_mtime
+        except OSError:
+            age = 0.0
+        numbers = [-int(digits[:9]) for digits in re.findall(r"[0-9]+", name)]
+        stem = name.split(".")[0].lower()
+        named = stem != submission.exercise.lower() if submission.exercise else is_script(name)
+        return named, age, numbers, name
+
+    limit = MAX_COPIES if copies[0].exercise else MAX_UNNAMED
+    return sorted(copies, key=order)[:limit]
+
+
+def is_script(name: str) -> bool:
+    """Tell whether a file's name is a script's."""
+    return name.lower().endswith(".py")
 
 
 def add_student(found: Collection, student: str) -> None:
@@ -154,6 +198,8 @@ def walk(folder: Path, depth: int = 0) -> Iterator[tuple[Path, str]]:
     for entry in entries:
         if not entry.is_dir(follow_symlinks=False):
             yield Path(entry.path), problem_with(entry)
+        elif is_of_the_book(entry):
+            yield Path(entry.path), FROM_THE_BOOK
         elif depth < MAX_DEPTH:
             yield from walk(Path(entry.path), depth + 1)
         else:
@@ -164,10 +210,18 @@ def entries_of(folder: Path) -> list[os.DirEntry]:
     """Return what a folder holds, in order, without the work of programs and of the book."""
     with os.scandir(folder) as stream:
         entries = sorted(stream, key=lambda entry: entry.name)
-    if any(entry.name == PACKAGE and entry.is_dir(follow_symlinks=False) for entry in entries):
-        return [entry for entry in entries if entry.name == "exercises"]
+    folders = {entry.name for entry in entries if entry.is_dir(follow_symlinks=False)}
     left_out = SKIPPED_FOLDERS | SKIPPED_FILES
+    if {PACKAGE, "exercises"} <= folders:  # a fork
+        plain = {e.name for e in entries if not e.name.lower().endswith(NOTEBOOKS)} - folders
+        left_out |= OF_THE_BOOK | plain
     return [e for e in entries if not e.name.startswith(".") and e.name not in left_out]
+
+
+def is_of_the_book(entry: os.DirEntry) -> bool:
+    """Tell whether a folder is the library, or the solutions beside it, outside of a fork."""
+    beside = os.path.join(os.path.dirname(entry.path), PACKAGE)
+    return entry.name == PACKAGE or (entry.name == "solutions" and os.path.isdir(beside))
 
 
 def problem_with(entry: os.DirEntry) -> str:

@@ -60,6 +60,8 @@ def pack_array(array: np.ndarray, kind: str) -> dict:
         raise TooLargeError
     if array.dtype.kind not in "biuf":
         return {"kind": "other", "type": f"array of {array.dtype}"}
+    if array.dtype.kind == "f" and array.dtype.itemsize > 8:  # JSON has no extended precision
+        array = array.astype(np.float64)
     numbers = array.ravel().tolist()
     return {"kind": kind, "dtype": str(array.dtype), "shape": list(array.shape), "data": numbers}
 
