@@ -4,13 +4,14 @@ import copy
 import functools
 import inspect
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
 import numpy as np
 
 from .answers import as_arrays
+from .catalogue import Mistake
 
 PUBLIC_SEED = 2026
 
@@ -30,32 +31,6 @@ class Probe:
 
     title: str
     arguments: tuple
-
-
-@dataclass(frozen=True)
-class Mistake:
-    """One catalogued mistake.
-
-    Parameters
-    ----------
-    name : str
-        Short name for reports, unique within a task: ``bootstrap_at_terminated``.
-    hint : str
-        For the student: what is wrong, how the numbers show it, where to look. Never the line.
-    flags : mapping
-        Options of the task's `variant` that commit the mistake. Two mistakes with different options
-        can also be committed together, and are then recognised as a pair.
-    function : callable, optional
-        A function that commits the mistake, where options would be clumsy.
-    arguments : mapping
-        Arguments that the mistake ignores, by name, and the value that it uses in their place.
-    """
-
-    name: str
-    hint: str
-    flags: Mapping[str, object] = field(default_factory=dict)
-    function: Callable | None = None
-    arguments: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
