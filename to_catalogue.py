@@ -1,4 +1,5 @@
-# ruff: noqa: one-off, removed with the merge of chapters 8 to 14
+# One-off, removed with the merge of chapters 8 to 14.
+# ruff: noqa
 """One-off: rewrites the Mistake(...) calls of specs as a catalogue text. Usage: convert.py FILE ..."""
 
 import ast, pathlib, re, subprocess, sys, textwrap

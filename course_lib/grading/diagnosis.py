@@ -45,17 +45,10 @@ def diagnose(spec: Spec, outcomes: Sequence[Outcome], seed: int = PUBLIC_SEED) -
 
     expected = [spec.oracle(*probe.arguments) for probe in probes]
     actual = [comparable(o.answer, e) for o, e in zip(outcomes, expected, strict=True)]
-    changed = sorted({p for outcome in outcomes for p in outcome.changed})
-    remarks = changed_arguments(spec, changed)
+    remarks, remedy = changed_arguments(spec, outcomes)
     if agrees(spec, expected, actual):
         if remarks:
-            return Verdict(
-                spec.name,
-                State.WRONG,
-                remarks[0],
-                "The numbers it returns are right, but whoever calls it loses the originals. Work "
-                "on a copy, or build a new array.",
-            )
+            return Verdict(spec.name, State.WRONG, " ".join(remarks), remedy)
         return Verdict(spec.name, State.RIGHT, f"It agrees on all {len(probes)} probes.")
 
     recognised = recognise(spec, seed, probes, actual)
@@ -115,13 +108,31 @@ def recognise(
     return ()
 
 
-def changed_arguments(spec: Spec, positions: Sequence[int]) -> tuple[str, ...]:
-    """Return the remark on arguments that were changed in place, if any were."""
-    names = [spec.parameters[p] for p in positions if 0 <= p < len(spec.parameters)]
-    if not names:
-        return ()
-    listed = " and ".join(f"`{name}`" for name in names)
-    return (f"It changes its argument {listed} in place.",)
+LOSES = (
+    "The numbers it returns are right, but whoever calls it loses the originals. Work on a copy, or "
+    "build a new array."
+)
+COLLECTS = (
+    "The numbers it returns are right, but a caller may be collecting gradients there: what is "
+    "stored is added to the next one, what is cleared is lost. `torch.autograd.grad` returns a "
+    "derivative and stores nothing."
+)
+
+
+def changed_arguments(spec: Spec, outcomes: Sequence[Outcome]) -> tuple[tuple[str, ...], str]:
+    """Return remarks on arguments that were changed in place, if any were, and what helps."""
+    changed = named(spec, {p for outcome in outcomes for p in outcome.changed})
+    gradients = named(spec, {p for outcome in outcomes for p in outcome.gradients})
+    remarks = [f"It changes its argument {changed} in place."] if changed else []
+    if gradients:
+        remarks.append(f"It changes the `.grad` of its argument {gradients}.")
+    return tuple(remarks), LOSES if changed else COLLECTS
+
+
+def named(spec: Spec, positions: set[int]) -> str:
+    """Return the arguments at these positions in words."""
+    names = [f"`{spec.parameters[p]}`" for p in sorted(positions) if 0 <= p < len(spec.parameters)]
+    return " and ".join(names + ["that the judge made for it"] * (-1 in positions))
 
 
 def interrupted(spec: Spec, outcome: Outcome, probe: Probe) -> Verdict:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ...catalogue import Mistake, catalogue
-from ...sandbox.tools import gradient, tensor
+from ...sandbox.tools import gradient, tensor, without_leak
 from ...spec import Probe, Spec
 from ..draws import signed
 
@@ -14,8 +14,7 @@ def harness(function, log_probs, weights):
     """Return the loss and its gradients; a critic's gradient could flow through the weights."""
     log_probs, weights = tensor(log_probs, True), tensor(weights, True)
     loss = function(log_probs, weights)
-    leak = gradient(loss, weights)
-    return loss, gradient(loss, log_probs), np.zeros(len(weights)) if leak is None else leak
+    return loss, gradient(loss, log_probs), without_leak(gradient(loss, weights), weights)
 
 
 def probes(generator):

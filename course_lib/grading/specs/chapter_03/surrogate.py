@@ -3,7 +3,7 @@
 import numpy as np
 
 from ...catalogue import catalogue
-from ...sandbox.tools import gradient, tensor
+from ...sandbox.tools import gradient, tensor, without_leak
 from ...spec import Probe, Spec
 from ..draws import signed
 
@@ -22,8 +22,7 @@ def harness(function, log_probs, old_log_probs, advantages):
     tensors = [tensor(x, True) for x in (log_probs, old_log_probs, advantages)]
     objective = function(*tensors)
     slope, *leaks = [gradient(objective, x) for x in tensors]
-    leaks = [np.zeros(len(log_probs)) if leak is None else leak for leak in leaks]
-    return objective, slope, *leaks
+    return objective, slope, *(without_leak(leak, log_probs) for leak in leaks)
 
 
 def probes(generator):
