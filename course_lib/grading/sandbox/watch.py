@@ -76,8 +76,6 @@ def looker():
 
     def look(value, gradients: bool):
         kind = kind_of(value)
-        if kind is array:
-            return None if gradients else (value.dtype.str, value.shape, array_bytes(value))
         if kind in tensors:
             return look(slope(value) if gradients else numpy(detach(value)), False)
         if kind in sequences:
@@ -86,6 +84,10 @@ def looker():
             return [(key, look(value[key], gradients)) for key in value]
         if kind is namespace:
             return look(value.__dict__, gradients)
+        if gradients:
+            return None
+        if kind is array:
+            return value.dtype.str, value.shape, array_bytes(value)
         if kind is decimal:
             return exactly(value)
         return value if kind in plain else None
