@@ -6,12 +6,15 @@ from ...catalogue import catalogue
 from ...sandbox.tools import gradient, tensor
 from ...spec import Probe, Spec
 
-SHAPES = {
+SHAPES = {  # shape of the logits, coefficient, offset
     "one state, two actions": ((1, 2), 1.0, 0.0),
     "three states, four actions": ((3, 4), 0.5, 0.0),
     "five states, three actions": ((5, 3), 0.01, 0.0),
     "logits around 900": ((2, 3), 0.2, 900.0),
     "in state 0 one logit is 2000 above the others": ((2, 3), 0.7, 0.0),
+    "one action is likely, 400 are rare": ((1, 401), 1.0, -11.0),
+    "all logits are equal, the coefficient is 1e-7": ((2, 9), 1e-7, -1e6),
+    "the coefficient is 0": ((3, 2), 0.0, 0.0),
 }
 
 
@@ -29,7 +32,13 @@ def probes(generator):
         logits = generator.integers(-20, 20, size=shape) / 10 + offset
         if "2000" in title:
             logits[0, 1] += 2000.0
-        calls.append(Probe(title, (logits, coefficient)))
+        if "rare" in title:  # what is added to each of many small probabilities adds up
+            logits[0] = offset + logits[0] / 10
+            logits[0, 7] = 0.0
+        if "equal" in title:
+            logits[:] = offset
+        unit = {1.0: 0.01, 1e-7: 1e-7}.get(coefficient, 1.0)
+        calls.append(Probe(title, (logits, coefficient), unit))
     return calls
 
 
@@ -111,11 +120,11 @@ MISTAKES = catalogue(
         every action and no entropy, as the first probe shows. Which axis holds the actions of one
         state?
     probabilities_underflow: form="log of softmax"
-        In the last probe a probability has underflowed to 0, and 0 times the logarithm of 0 is NaN.
+        Where logits are 2000 apart a probability has underflowed to 0, and 0 times the logarithm of 0 is NaN.
         The other probes are right. The logarithm itself is an ordinary number, about -2000: which
         function gives it without the probability on the way?
     gradient_underflows: form="cases"
-        Your bonus is right everywhere, but in the last probe its gradient is NaN: the slope of p
+        Your bonus is right everywhere, but where logits are 2000 apart its gradient is NaN: the slope of p
         log p is infinite at 0, and choosing another branch there does not help autograd, which
         multiplies both. Begin with logarithms that never see that 0.
     probabilities_missing: weigh="nothing"

@@ -7,7 +7,14 @@ from ...sandbox.tools import gradient, tensor, without_leak
 from ...spec import Probe, Spec
 from ..draws import signed
 
-SIZES = {"three steps": 3, "one step": 1, "eight steps": 8}
+SIZES = {  # steps, scale of the weights, whether the log-probabilities are extreme
+    "three steps": (3, 1.0, False),
+    "one step": (1, 1.0, False),
+    "eight steps": (8, 1.0, False),
+    "weights around a million": (5, 1e6, False),
+    "weights around 1e-9": (4, 1e-9, False),
+    "log-probabilities from -3000 to 12, as log-densities may be": (37, 1.0, True),
+}
 
 
 def harness(function, log_probs, weights):
@@ -20,11 +27,14 @@ def harness(function, log_probs, weights):
 def probes(generator):
     """Return log-probabilities and weights of both signs, with a mean that is not 0."""
     calls = []
-    for title, size in SIZES.items():
+    for title, (size, scale, extreme) in SIZES.items():
         log_probs = -generator.integers(1, 30, size=size) / 10
         weights = signed(generator, 5, 40, size)
         weights[0] = abs(weights[0]) + 4.0
-        calls.append(Probe(title, (log_probs, weights)))
+        if extreme:
+            log_probs = np.linspace(-3000.0, 12.0, size)
+            weights[3] = 0.0
+        calls.append(Probe(title, (log_probs, weights * scale), scale))
     return calls
 
 

@@ -2,24 +2,28 @@
 
 import numpy as np
 
-from ...catalogue import Mistake, catalogue
+from ...catalogue import catalogue
 from ...spec import Probe, Spec
 from ..draws import signed
 
-LENGTHS = {
-    "three steps": (3, 0.5),
-    "one step only": (1, 0.9),
-    "six steps": (6, 0.9),
-    "gamma is 1": (4, 1.0),
-    "twelve steps": (12, 0.8),
+LENGTHS = {  # steps, gamma, scale of the rewards
+    "three steps": (3, 0.5, 1.0),
+    "one step only": (1, 0.9, 1.0),
+    "six steps": (6, 0.9, 1.0),
+    "gamma is 1": (4, 1.0, 1.0),
+    "twelve steps": (12, 0.8, 1.0),
+    "gamma is 0, rewards around a million": (5, 0.0, 1e6),
+    "gamma is 1, rewards around 1e-9": (7, 1.0, 1e-9),
+    "1050 steps, gamma is 0.999": (1050, 0.999, 1.0),
+    "500 steps, gamma is 0.2": (500, 0.2, 1.0),
 }
 
 
 def probes(generator):
     """Return one episode per length, with rewards of both signs."""
     calls = []
-    for title, (steps, gamma) in LENGTHS.items():
-        calls.append(Probe(title, (signed(generator, 5, 40, steps), gamma)))
+    for title, (steps, gamma, scale) in LENGTHS.items():
+        calls.append(Probe(title, (signed(generator, 5, 40, steps) * scale, gamma), scale))
     while True:
         whole = generator.integers(1, 10, size=6)
         late, early = (
@@ -33,9 +37,8 @@ def probes(generator):
 
 def oracle(rewards, gamma):
     """Return the definition's sum, written out for every step."""
-    steps = len(rewards)
-    weights = [[gamma ** (k - t) if k >= t else 0.0 for k in range(steps)] for t in range(steps)]
-    return np.array(weights) @ rewards
+    weights = float(gamma) ** np.arange(len(rewards))
+    return np.array([weights[: len(rewards) - t] @ rewards[t:] for t in range(len(rewards))])
 
 
 def variant(
@@ -67,9 +70,15 @@ def from_the_start(rewards, gamma):
     return np.full(len(rewards), discounted.sum()) - np.cumsum(discounted) + rewards
 
 
-MISTAKES = (
-    *catalogue(
-        """
+def by_division(rewards, gamma):
+    """Discount from the start, sum to the end, and divide by the discount of the step."""
+    powers = float(gamma) ** np.arange(len(rewards))
+    with np.errstate(all="ignore"):
+        return np.cumsum((powers * rewards)[::-1])[::-1] / powers
+
+
+MISTAKES = catalogue(
+    """
     not_discounted: decay="one"
         Later rewards enter with full weight. The last entry is right, and the error grows with the
         number of steps that follow. What does a reward one step later cost?
@@ -93,30 +102,20 @@ MISTAKES = (
     one_discount_too_many: output="twice"
         All your entries are too small by one factor gamma: the reward of step t is discounted
         already. Compare the last entry with the last reward.
-    """
-    ),
-    *(
-        Mistake(
-            name,
-            "Where the rewards are integers, the last probe, your entries are too: the decimals "
-            "are cut off. An array made like another one, or that array itself, keeps its type. "
-            "The sums need an array of floats.",
-            {"memory": memory},
-        )
-        for name, memory in (
-            ("integer_array", "of the rewards"),
-            ("integer_array_read_back", "of the rewards, read back"),
-        )
-    ),
-    *catalogue(
-        """
+    integer_array: memory="of the rewards"
+    integer_array_read_back: memory="of the rewards, read back"
+        Where the rewards are integers your entries are too: the decimals are cut off. An array made
+        like another one, or that array itself, keeps its type. The sums need an array of floats.
+    divided_by_a_power_of_gamma: by_division
+        You divide by gamma to the power t. In a long episode that power has vanished, and so it has
+        where gamma is 0: you divide 0 by 0. No entry needs a division.
     sum_of_discounted_without_division: from_the_start
         The first and the last entry are right, those between are not: you discount from the start
         of the episode and then sum what is left, so the later rewards of entry t carry a factor
         gamma to the power t too many.
     """,
-        from_the_start,
-    ),
+    from_the_start,
+    by_division,
 )
 
 SPEC = Spec(

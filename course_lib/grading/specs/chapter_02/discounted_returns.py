@@ -4,17 +4,17 @@ import numpy as np
 
 from ...catalogue import catalogue
 from ...spec import Probe, Spec
-from ..rollouts import SCENES, draw_rollout
+from ..rollouts import EXTREMES, SCENES, draw_rollout
 from .residuals import EXERCISE, end_of_episode, uses_the_example
 
 
 def probes(generator):
     """Return one call per rollout."""
     calls = []
-    for scene in SCENES:
+    for scene in (*SCENES, *EXTREMES):
         rollout = draw_rollout(scene, generator)
         arrays = tuple(rollout[name] for name in PARAMETERS[:4])
-        calls.append(Probe(scene.title, (*arrays, scene.gamma)))
+        calls.append(Probe(scene.title, (*arrays, scene.gamma), scene.scale))
     return calls
 
 
@@ -24,7 +24,7 @@ def oracle(rewards, next_values, terminated, truncated, gamma):
     for t, i in np.ndindex(rewards.shape):
         last = end_of_episode(terminated, truncated, t, i)
         rest = 0.0 if terminated[last, i] else next_values[last, i]
-        weights = [gamma**k for k in range(last - t + 2)]
+        weights = gamma ** np.arange(last - t + 2)
         answer[t, i] = np.dot(weights, [*rewards[t : last + 1, i], rest])
     return answer
 

@@ -4,28 +4,28 @@ import numpy as np
 
 from ...catalogue import catalogue
 from ...spec import Probe, Spec
-from ..rollouts import SCENES, draw_rollout
+from ..rollouts import EXTREMES, SCENES, draw_rollout
 from .residuals import EXERCISE, end_of_episode, residuals, uses_the_example
 
 
 def probes(generator):
     """Return one call per rollout."""
     calls = []
-    for scene in SCENES:
+    for scene in (*SCENES, *EXTREMES):
         rollout = draw_rollout(scene, generator)
         arrays = tuple(rollout[name] for name in PARAMETERS[:5])
-        calls.append(Probe(scene.title, (*arrays, scene.gamma, scene.gae_lambda)))
+        calls.append(Probe(scene.title, (*arrays, scene.gamma, scene.gae_lambda), scene.scale))
     return calls
 
 
 def oracle(rewards, values, next_values, terminated, truncated, gamma, gae_lambda):
     """Return the double sum of the definition: every row adds up its own residuals."""
     answer = np.zeros(rewards.shape)
+    reached = np.where(terminated, 0.0, next_values)
+    deltas = rewards + gamma * reached - values
     for t, i in np.ndindex(rewards.shape):
-        for step in range(t, end_of_episode(terminated, truncated, t, i) + 1):
-            reached = 0.0 if terminated[step, i] else next_values[step, i]
-            delta = rewards[step, i] + gamma * reached - values[step, i]
-            answer[t, i] += (gamma * gae_lambda) ** (step - t) * delta
+        terms = deltas[t : end_of_episode(terminated, truncated, t, i) + 1, i]
+        answer[t, i] = (gamma * gae_lambda) ** np.arange(len(terms)) @ terms
     return answer
 
 

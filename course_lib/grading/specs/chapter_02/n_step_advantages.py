@@ -4,19 +4,23 @@ import numpy as np
 
 from ...catalogue import catalogue
 from ...spec import Probe, Spec
-from ..rollouts import SCENES, draw_rollout
+from ..rollouts import EXTREMES, SCENES, Scene, draw_rollout
 from .residuals import EXERCISE, end_of_episode, residuals, uses_the_example
 
-STEPS = (2, 3, 2, 1, 3, 2, 4)
+CALLS = (
+    *zip(SCENES, (2, 3, 2, 1, 3, 2, 4), strict=True),
+    *zip(EXTREMES[:4], (5, 3, 1000, 2), strict=True),
+    (Scene("90 steps", (90, 1), terminated=((80, 0),), gamma=0.999), 60),
+)
 
 
 def probes(generator):
     """Return one call per rollout; n = 1 and n > T are among them."""
     calls = []
-    for scene, n in zip(SCENES, STEPS, strict=True):
+    for scene, n in CALLS:
         rollout = draw_rollout(scene, generator)
         arrays = tuple(rollout[name] for name in PARAMETERS[:5])
-        calls.append(Probe(f"n = {n}; {scene.title}", (*arrays, scene.gamma, n)))
+        calls.append(Probe(f"n = {n}; {scene.title}", (*arrays, scene.gamma, n), scene.scale))
     return calls
 
 

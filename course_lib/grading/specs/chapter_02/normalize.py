@@ -8,6 +8,8 @@ from ...catalogue import catalogue
 from ...spec import Probe, Spec
 from .residuals import EXERCISE
 
+HALVES = np.array([[0.5], [-0.5], [0.0]])
+
 
 def probes(generator):
     """Return arrays of several shapes, a constant one, and calls that give epsilon."""
@@ -24,6 +26,11 @@ def probes(generator):
         Probe("epsilon = 8, larger than the standard deviation", (numbers(2, 3), 8.0)),
         Probe("one number, epsilon = 0.25", (np.array([[1.5]]), 0.25)),
         Probe("a batch without the time axis, default epsilon", (numbers(7),)),
+        Probe("numbers around 1e-7, default epsilon", (numbers(3, 2) * 1e-7,)),
+        Probe("numbers around 1e-10, epsilon is 0", (numbers(5, 1) * 1e-10, 0.0)),
+        Probe("numbers around a million, epsilon is 0", (numbers(11, 7) * 1e6, 0.0)),
+        # What a mean of squares minus a squared mean loses here, float32 keeps.
+        Probe("three numbers near four million, which differ by a half", (2.0**22 + HALVES,)),
     ]
 
 
@@ -37,8 +44,9 @@ def oracle(x, epsilon=1e-8):
 
 
 def variant(
-    x, epsilon=1e-8, *, axis=None, ddof=0, center=True, spread="std + epsilon", use_epsilon=True
-):
+    x, epsilon=1e-8, *, axis=None, ddof=0, center=True, spread="std + epsilon", use_epsilon=True,
+    moment="central",
+):  # fmt: skip
     """Return normalised numbers, with options that commit mistakes."""
     if axis is not None and axis >= x.ndim:
         axis = None
@@ -47,6 +55,8 @@ def variant(
     mean = x.mean(**keep) if center else 0.0
     with np.errstate(all="ignore"):
         variance = ((x - x.mean(**keep)) ** 2).sum(**keep) / (np.ones_like(x).sum(**keep) - ddof)
+        if moment == "squares":
+            variance = np.maximum((x**2).mean(**keep) - x.mean(**keep) ** 2, 0.0)
         std = np.sqrt(variance)
         if spread == "std, then + epsilon":
             return (x - mean) / std + epsilon
@@ -103,6 +113,10 @@ MISTAKES = catalogue(
     mean_divided_only: spread="mean over std"
         You divide the mean alone, not the difference. Division comes before subtraction: read your
         expression as Python reads it.
+    squares_minus_squared_mean: moment="squares"
+        Where the numbers are large beside their differences, your deviation is off: the mean of the
+        squares and the square of the mean agree in nearly all their digits, and the difference
+        keeps what is left. Subtract first, square then.
     epsilon_as_floor: spread="larger"
         You use epsilon as a lower bound of the standard deviation. The formula adds it. Both avoid
         a division by zero, but the probes with a large epsilon tell them apart.

@@ -4,17 +4,17 @@ import numpy as np
 
 from ...catalogue import catalogue
 from ...spec import Probe, Spec
-from ..rollouts import SCENES, draw_rollout
+from ..rollouts import EXTREMES, SCENES, draw_rollout
 from .residuals import EXERCISE, residuals, uses_the_example
 
 
 def probes(generator):
     """Return one call per rollout."""
     calls = []
-    for scene in SCENES:
+    for scene in (*SCENES, *EXTREMES):
         r = draw_rollout(scene, generator)
         arrays = (r["rewards"], r["values"], r["next_values"], r["terminated"])
-        calls.append(Probe(scene.title, (*arrays, scene.gamma)))
+        calls.append(Probe(scene.title, (*arrays, scene.gamma), scene.scale))
     return calls
 
 

@@ -13,30 +13,35 @@ from .worlds import (
     visits_of,
 )
 
-SIZES = {
-    "two states, three actions": (2, 3, 0.5),
-    "three states, two actions": (3, 2, 0.9),
-    "gamma is 0: only the first step counts": (3, 4, 0.0),
-    "four states, three actions": (4, 3, 0.7),
-    "five states, two actions": (5, 2, 0.8),
+SIZES = {  # states, actions, gamma, scale of the rewards
+    "two states, three actions": (2, 3, 0.5, 1.0),
+    "three states, two actions": (3, 2, 0.9, 1.0),
+    "gamma is 0: only the first step counts": (3, 4, 0.0, 1.0),
+    "four states, three actions": (4, 3, 0.7, 1.0),
+    "five states, two actions": (5, 2, 0.8, 1.0),
+    "gamma 0.998": (3, 2, 0.998, 1.0),
+    "rewards around a million": (2, 2, 0.6, 1e6),
+    "rewards around 1e-9": (3, 2, 0.4, 1e-9),
+    "both policies are the same": (3, 3, 0.9, 1.0),
 }
 
 
 def probes(generator):
     """Return MDPs and two policies, of which now one and now the other is better."""
     calls = []
-    for title, (states, actions, gamma) in SIZES.items():
+    for title, (states, actions, gamma, scale) in SIZES.items():
         transitions = draw_distributions(generator, states, actions, states)
         initial = draw_distributions(generator, states)
         while True:
             rewards = draw_rewards(generator, states, actions)
             old, new = draw_policies(generator, states, actions)
-            arguments = (transitions, rewards, gamma, initial, old, new)
+            new = old.copy() if "the same" in title else new
+            arguments = (transitions, scale * rewards, gamma, initial, old, new)
             # The states must matter: the surrogate's gain is another number.
             gap = oracle(*arguments) - variant(*arguments, states="old")
-            if abs(gap) > 0.02 or gamma == 0:
+            if abs(gap) > 0.02 * scale or gamma == 0 or "the same" in title:
                 break
-        calls.append(Probe(title, arguments))
+        calls.append(Probe(title, arguments, 100.0 if gamma > 0.99 else scale))
     return calls
 
 

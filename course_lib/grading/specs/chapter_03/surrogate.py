@@ -7,14 +7,20 @@ from ...sandbox.tools import gradient, tensor, without_leak
 from ...spec import Probe, Spec
 from ..draws import signed
 
-SIZES = {
-    "three steps": (3, 0.0),
-    "one step": (1, 0.0),
-    "seven steps": (7, 0.0),
-    "five steps, the two policies are still the same": (5, 0.0),
-    "four steps, log-densities around +8": (4, 8.0),
-    "four steps, log-probabilities around -900": (4, -900.0),
+SIZES = {  # steps, offset of the log-probabilities, scale of the advantages
+    "three steps": (3, 0.0, 1.0),
+    "one step": (1, 0.0, 1.0),
+    "seven steps": (7, 0.0, 1.0),
+    "five steps, the two policies are still the same": (5, 0.0, 1.0),
+    "four steps, log-densities around +8": (4, 8.0, 1.0),
+    "four steps, log-probabilities around -900": (4, -900.0, 1.0),
+    "ratios from e^-4 to e^4": (33, 0.0, 1.0),
+    "ratios from e^6 to e^14": (5, 0.0, 1.0),
+    "ratios from e^-14 to e^-6": (5, -20.0, 1.0),
+    "advantages around a million": (4, 0.0, 1e6),
+    "advantages around 1e-9": (4, 0.0, 1e-9),
 }
+REACH = {"e^4": (-4, 4), "e^14": (6, 14), "e^-6": (-14, -6)}  # of the change, by end of title
 
 
 def harness(function, log_probs, old_log_probs, advantages):
@@ -28,7 +34,7 @@ def harness(function, log_probs, old_log_probs, advantages):
 def probes(generator):
     """Return ratios on both sides of 1 and advantages of both signs, whose mean is not 0."""
     calls = []
-    for title, (size, offset) in SIZES.items():
+    for title, (size, offset, scale) in SIZES.items():
         # Eighths are exact in float32 even at -900.
         old = offset - generator.integers(2, 24, size=size) / 8
         change = signed(generator, 2, 8, size, unit=8)
@@ -36,9 +42,13 @@ def probes(generator):
             change[:2] = np.abs(change[:2]) * [1, -1]
         if "the same" in title:
             change = np.zeros(size)
+        ends = REACH.get(title.split()[-1])
+        if ends:
+            change = np.linspace(*ends, size)
         advantages = signed(generator, 5, 40, size)
         advantages[0] = abs(advantages[0]) + 4.0
-        calls.append(Probe(title, (old + change, old, advantages)))
+        unit = 1e-3 if ends and ends[1] < 0 else scale
+        calls.append(Probe(title, (old + change, old, scale * advantages), unit))
     return calls
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from ...catalogue import Mistake, catalogue
 from ...spec import Probe, Spec
-from ..chapter_03.worlds import draw_policies
+from ..chapter_03.worlds import draw_of_many, draw_policies
 
 SIZES = {
     "one state, three actions": (1, 3),
@@ -15,6 +15,10 @@ SIZES = {
     "the old policy never takes action 1 in state 0": (2, 4),
     "in state 2 neither policy takes action 0": (5, 3),
     "the new policy rules out action 1 in state 0": (3, 4),
+    "the new policy takes action 0 with probability 1e-30 in state 1": (2, 3),
+    "the old policy takes action 0 with probability 9e-7, the new one with 1e-30": (1, 3),
+    "both policies are the same, and certain in state 1": (3, 4),
+    "seventeen actions": (2, 17),
 }
 EPSILONS = (1e-6, 1e-8, 1e-9, 1e-10, 1e-12)
 
@@ -29,7 +33,8 @@ def probes(generator):
     """Return pairs of policies; in some of them an action is never taken."""
     calls = []
     for title, (states, actions) in SIZES.items():
-        old, new = draw_policies(generator, states, actions)
+        draw = draw_policies if actions < 10 else draw_of_many
+        old, new = draw(generator, states, actions)
         if "old policy never" in title:
             move(old, 0, 1, 2)
         if "neither" in title:
@@ -37,7 +42,16 @@ def probes(generator):
             move(new, 2, 0, 2)
         if "rules out" in title:
             move(new, 0, 1, 3)
-        calls.append(Probe(title, (old, new)))
+        if "1e-30 in state 1" in title:
+            new[1] = [1e-30, new[1, 0] + new[1, 1], new[1, 2]]
+        if "9e-7" in title:
+            old = np.array([[9e-7, 0.25, 0.75 - 9e-7]])
+            new = np.array([[1e-30, 0.25, 0.75]])
+        if "the same" in title:
+            old[1] = [0.0, 0.0, 1.0, 0.0]
+            new = old.copy()
+        unit = 0.05 if "9e-7" in title else 0.1 if "the same" in title else 1.0
+        calls.append(Probe(title, (old, new), unit))
     return calls
 
 

@@ -14,6 +14,11 @@ SIZES = {
     "in state 1, actions 1 and 2 are equally good": (3, 4, 0.3),
     "omega is 1: nothing is left of the old policy": (2, 3, 1.0),
     "omega is 0: nothing changes": (2, 3, 0.0),
+    "in state 0, action 1 is better than action 2 by 1e-9": (2, 4, 0.3),
+    "all advantages are negative or 0": (2, 3, 0.35),
+    "advantages around a million": (2, 3, 0.6),
+    "advantages around 1e-12, omega 1e-3": (2, 3, 1e-3),
+    "all advantages are 0": (2, 2, 0.25),
 }
 
 
@@ -29,7 +34,14 @@ def probes(generator):
             told_apart = all((other.argmax(axis=1) != best).any() for other in others)
             if states < 4 or (told_apart and columns[0] != columns[1]):
                 break
-        calls.append(Probe(title, (old, advantages, omega)))
+        scale = 1e6 if "million" in title else 1e-12 if "1e-12" in title else 1.0
+        if "1e-9" in title:
+            advantages[0] = [-0.5, 0.5 + 1e-9, 0.5, 0.1]
+        if "negative" in title:
+            advantages = advantages - advantages.max()
+        if title.startswith("all advantages are 0"):
+            scale = 0.0
+        calls.append(Probe(title, (old, scale * advantages, omega)))
     return calls
 
 

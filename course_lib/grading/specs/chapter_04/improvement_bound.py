@@ -9,6 +9,14 @@ KINDS = ("mean_tv", "max_tv", "max_kl", "mean_kl")
 CONSTANTS = (2, 4, 2, 2**0.5)  # of each kind's penalty
 POWERS = (1, 2, 1, 0.5)  # of the divergence in it
 GAMMAS = (0.4, 0.7, 0.9)
+EXTREMES = {  # surrogate, eps, divergence, gamma
+    "the divergence is 1e-10, gamma is 0.999": (3.5, 1.2, 1e-10, 0.999),
+    "the divergence is 0": (-2.5, 1.2, 0.0, 0.9),
+    "eps is 0": (1.5, 0.0, 0.3, 0.9),
+    "the divergence is 1, eps a million": (2.5, 1e6, 1.0, 0.5),
+    "everything around 1e-9, gamma 0.5": (2e-9, 3e-9, 0.2, 0.5),
+    "gamma is 0": (3.5, 1.2, 0.3, 0.0),
+}
 
 
 def probes(generator):
@@ -22,7 +30,10 @@ def probes(generator):
             divergence = float(generator.integers(5, 38) / 100)
             title = f'kind "{kind}", gamma {gamma}'
             calls.append(Probe(title, (surrogate, eps, divergence, gamma, kind)))
-    return [*calls, Probe('kind "max_tv", gamma is 0', (3.5, 1.2, 0.3, 0.0, "max_tv"))]
+    for title, arguments in EXTREMES.items():
+        unit = 1e-9 if "everything" in title else 1.0
+        calls += [Probe(f'kind "{kind}", {title}', (*arguments, kind), unit) for kind in KINDS]
+    return calls
 
 
 def oracle(surrogate, eps, divergence, gamma, kind):

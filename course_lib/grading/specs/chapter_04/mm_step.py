@@ -12,7 +12,7 @@ from ..chapter_03.worlds import (
     visits_of,
 )
 
-SIZES = {
+SIZES = {  # states, actions, gamma, weights of the greedy policy
     "two states, three actions, three candidates": (2, 3, 0.2, (0.3,)),
     "three states, two actions, five candidates": (3, 2, 0.3, (0.2, 0.4, 0.6)),
     "four states, three actions, gamma 0.5": (4, 3, 0.5, (0.05, 0.1, 0.2, 0.4)),
@@ -32,7 +32,15 @@ def harness(function, old, candidates, advantages, visitation, expected_return, 
 
 def probes(generator):
     """Return old policies, candidates of which one is the old policy, and what is known of them."""
-    return [Probe(title, draw(generator, title, *size)) for title, size in SIZES.items()]
+    calls = [Probe(title, draw(generator, title, *size)) for title, size in SIZES.items()]
+    for size, scale in ((2, 1e6), (0, 1e-6)):
+        old, candidates, advantages, visits, expected_return, gamma = calls[size].arguments
+        arguments = (old, candidates[::-1].copy(), scale * advantages, visits)
+        title = f"probe {size + 1} with rewards {scale:g} times as large, candidates reversed"
+        calls.append(Probe(title, (*arguments, scale * expected_return, gamma), scale))
+    old, candidates, advantages, *rest = calls[1].arguments
+    arguments = (old, candidates[:2], 0.0 * advantages, *rest)
+    return [*calls, Probe("all advantages are 0", arguments)]
 
 
 def draw(generator, title, states, actions, gamma, weights):

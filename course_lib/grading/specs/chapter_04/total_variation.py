@@ -4,7 +4,7 @@ import numpy as np
 
 from ...catalogue import catalogue
 from ...spec import Probe, Spec
-from ..chapter_03.worlds import draw_policies
+from ..chapter_03.worlds import draw_of_many, draw_policies
 
 SIZES = {
     "one state, three actions": (1, 3),
@@ -12,6 +12,9 @@ SIZES = {
     "four states, three actions": (4, 3),
     "five states, two actions": (5, 2),
     "in state 0 the policies never take the same action": (3, 4),
+    "both policies are the same": (3, 5),
+    "ten actions": (2, 10),
+    "in state 1 both policies are certain, of the same action": (2, 3),
 }
 
 
@@ -19,10 +22,15 @@ def probes(generator):
     """Return pairs of policies that differ in every state."""
     calls = []
     for title, (states, actions) in SIZES.items():
-        old, new = draw_policies(generator, states, actions)
+        draw = draw_policies if actions < 10 else draw_of_many
+        old, new = draw(generator, states, actions)
         if "never" in title:
             old[0], new[0] = [0.3, 0.0, 0.7, 0.0], [0.0, 0.4, 0.0, 0.6]
-        calls.append(Probe(title, (old, new)))
+        if "are the same" in title:
+            new = old.copy()
+        if "certain" in title:
+            old[1] = new[1] = [0.0, 1.0, 0.0]
+        calls.append(Probe(title, (old, new), 0.1 if "are the same" in title else 1.0))
     return calls
 
 

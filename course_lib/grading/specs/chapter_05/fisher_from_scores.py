@@ -5,15 +5,19 @@ import numpy as np
 from ...catalogue import catalogue
 from ...sandbox.tools import tensor
 from ...spec import Probe, Spec
+from ..draws import signed
 
-# Samples, parameters, whether the rows have weights.
+# Samples, parameters, whether the rows have weights, scale of the scores.
 SCENES = {
-    "one sample, two parameters": (1, 2, False),
-    "three samples, two parameters": (3, 2, False),
-    "eight samples, three parameters": (8, 3, False),
-    "fewer samples than parameters": (3, 5, False),
-    "three rows with their probabilities": (3, 2, True),
-    "six rows with their probabilities": (6, 4, True),
+    "one sample, two parameters": (1, 2, False, 1.0),
+    "three samples, two parameters": (3, 2, False, 1.0),
+    "eight samples, three parameters": (8, 3, False, 1.0),
+    "fewer samples than parameters": (3, 5, False, 1.0),
+    "three rows with their probabilities": (3, 2, True, 1.0),
+    "six rows with their probabilities": (6, 4, True, 1.0),
+    "scores around a million": (5, 2, False, 1e6),
+    "scores around 1e-6": (4, 3, False, 1e-6),
+    "thirty-one rows with their probabilities, one of them 0": (31, 7, True, 1.0),
 }
 
 
@@ -25,15 +29,15 @@ def harness(function, scores, *weights):
 def probes(generator):
     """Return scores whose mean is not 0, and probabilities that are not equal."""
     calls = []
-    for title, (rows, parameters, weighted) in SCENES.items():
-        scores = generator.choice([-1.0, 1.0], size=(rows, parameters))
-        scores *= generator.integers(5, 30, size=(rows, parameters)) / 10
+    for title, (rows, parameters, weighted, scale) in SCENES.items():
+        scores = signed(generator, 5, 30, (rows, parameters))
         scores += np.arange(1, parameters + 1) / 2  # a sample's mean is rarely 0
         # Every column differs from its mean, and the mean from 0.
         scores[:, 0] += np.arange(rows)
         shares = generator.permutation(np.arange(1, rows + 1) ** 1.5)
+        shares[0] *= "one of them 0" not in title
         weights = [shares / shares.sum()] if weighted else []
-        calls.append(Probe(title, (scores, *weights)))
+        calls.append(Probe(title, (scale * scores, *weights), scale**2))
     return calls
 
 
@@ -44,7 +48,7 @@ def oracle(scores, weights=None):
     fisher = np.zeros((parameters, parameters))
     for i in range(parameters):
         for j in range(parameters):
-            fisher[i, j] = sum(p[b] * scores[b, i] * scores[b, j] for b in range(rows))
+            fisher[i, j] = sum(p * scores[:, i] * scores[:, j])
     return fisher
 
 

@@ -20,6 +20,9 @@ SCENES = {
 }
 
 
+EXTREMES = {-24.0: 1e-10, -6.0: 1e-3, 6.0: 300.0, 12.0: 1e5}  # log sigma: distance of the means
+
+
 def harness(function, old_mean, old_log_std, new_mean, new_log_std):
     """Return the KL of every state, and the gradients of their sum."""
     old = tensor(old_mean), tensor(old_log_std)
@@ -47,7 +50,13 @@ def probes(generator):
         calls.append(Probe(title, (old_mean, old, old_mean + moved, new)))
     mean, log_std = means((3, 2)), log_stds((3, 2))
     same = mean, log_std, mean.copy(), log_std.copy()
-    return [*calls, Probe("old and new are equal, so the KL is 0", same)]
+    calls.append(Probe("old and new are equal, so the KL is 0", same, 0.1))
+    for centre, size in EXTREMES.items():
+        shift, offset = signed(generator, 3, 15, (2, 4)), signed(generator, 1, 9, (2, 4))
+        arguments = 0.0 * shift, centre + offset / 4, size * shift, centre - offset / 5
+        calls.append(Probe(f"log sigmas around {centre:g}, means {size:g} apart", arguments))
+    wide = np.zeros((1, 2)), np.array([[-6.0, 6.0]]), np.array([[0.3, 0.0]]), np.array([-3.0, 3.5])
+    return [*calls, Probe("one sigma grows by e^3, one shrinks by e^2.5", wide)]
 
 
 def oracle(old_mean, old_log_std, new_mean, new_log_std):

@@ -14,6 +14,9 @@ SCENES = {
     "the same size of step from a gradient a hundred times smaller": (3, 0.4, 0.01),
     "five parameters": (5, 0.1, 1.0),
     "the same again from a gradient of size 0.00001": (3, 0.3, 1e-5),
+    "the gradient is around 1e-15": (4, 0.2, 1e-15),
+    "the gradient is around 1e8, the radius 200": (2, 200.0, 1e8),
+    "the radius is 1e-10": (9, 1e-10, 1.0),
 }
 
 
@@ -35,13 +38,17 @@ def probes(generator):
     calls = []
     for title, (size, max_kl, scale) in SCENES.items():
         g = signed(generator, 5, 30, size)
-        calls.append(Probe(title, (scale * g, metric(size), max_kl)))
+        unit = 1e-5 if max_kl == 1e-10 else 1.0
+        calls.append(Probe(title, (scale * g, metric(size), max_kl), unit))
     g = np.array([0.0, 1.3, -0.7])
     calls.append(
         Probe("one entry of the gradient is zero", (generator.permutation(g), metric(3), 0.2))
     )
     g = signed(generator, 5, 30, 4)
     calls.append(Probe("the entries of F are small", (g, metric(4) / 100, 0.1)))
+    for scale in (1e-6, 1e6):
+        arguments = (signed(generator, 5, 30, 3), scale * metric(3), 0.1)
+        calls.append(Probe(f"the entries of F are around {scale:g}", arguments, scale**-0.5))
     return [*calls, Probe("the gradient is zero", (np.zeros(2), metric(2), 0.5))]
 
 
@@ -206,7 +213,7 @@ MISTAKES = (
         gradient of zeros. Its direction is as clear as any other, and the step has full length.
         Only a gradient of exactly 0 has no direction.
     zero_gradient: zero="divided"
-        With a gradient of zeros, the last probe, you divide 0 by 0 and return NaN. Nothing is known
+        With a gradient of zeros you divide 0 by 0 and return NaN. Nothing is known
         about where to go then, so the step is zero.
     """
     ),

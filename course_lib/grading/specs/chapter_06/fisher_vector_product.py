@@ -5,10 +5,12 @@ import warnings
 import numpy as np
 
 from ...catalogue import catalogue
-from ...sandbox.tools import tensor
+from ...sandbox.tools import tensor, watched
 from ...spec import Probe, Spec
 from ..draws import signed
 from .flat import blocks, flatten, positions
+
+SEVEN = [(2,), (), (1, 2), (2, 2), (1,), (3, 1), (2,)]
 
 
 def harness(function, kl, params, v, *damping):
@@ -24,7 +26,7 @@ def harness(function, kl, params, v, *damping):
     import torch
 
     kind, data = kl["kind"], {name: tensor(x) for name, x in kl["data"].items()}
-    params = [tensor(p, True) for p in params]
+    params = watched([tensor(p, True) for p in params])
 
     def polynomial(params):
         theta = torch.cat([p.reshape(-1) for p in params])
@@ -69,10 +71,11 @@ def probes(generator):
     def numbers(*shape, least=3, most=15):
         return signed(generator, least, most, shape)
 
-    def polynomial(shapes):
+    def polynomial(shapes, scale=1.0):
         size = sum(int(np.prod(shape)) for shape in shapes)
         A = numbers(size, size)
         data = {"c": numbers(size), "A": np.round(A @ A.T, 2), "w": numbers(size) / 10}
+        data = {name: scale * array for name, array in data.items()}
         return "polynomial", data, [numbers(*shape) for shape in shapes]
 
     def gaussian(states, n, d, moved):
@@ -97,12 +100,18 @@ def probes(generator):
         "a Gaussian policy away from its old parameters": (gaussian(3, 2, 3, 1.0), 0.5, 0.0),
         "a softmax policy, with much damping": (softmax(5, 2, 3), 2.0, 0.0),
         "`v` still carries a graph": (polynomial([(3,), (2, 2)]), 0.2, 0.7),
+        "a KL around 1e-9 and damping 1e-8": (polynomial([(2,), (1, 3)], 1e-9), 1e-8, 0.0),
+        "a KL around a million": (polynomial([(1,), (2,)], 1e6), 0.0, 0.0),
+        "seven tensors, one of them a single number": (polynomial(SEVEN), 0.7, 0.0),
+        "v is zero": (polynomial([(2, 2)]), 0.4, 0.0),
     }
     calls = []
     for title, ((kind, data, params), damping, follows) in scenes.items():
-        v = numbers(sum(p.size for p in params))
+        v = numbers(sum(p.size for p in params)) * (title != "v is zero")
         kl = {"kind": kind, "data": data, "v follows": follows}
-        calls.append(Probe(title, (kl, params, v, *([] if damping is None else [damping]))))
+        unit = 1e-9 if damping == 1e-8 else 0.1 if title == "v is zero" else 1.0
+        arguments = kl, params, v, *([] if damping is None else [damping])
+        calls.append(Probe(title, arguments, unit))
     return calls
 
 
@@ -242,8 +251,8 @@ MISTAKES = catalogue(
         mean of such products is a Fisher matrix; for the gradient of a mean KL it is not. At the
         old parameters yours is 0.
     gradients_pile_up: stored
-        Your first call is right, but a second call on the same parameters, with another v, returns
-        the sum of both products: `.backward()` adds to `.grad`. Conjugate gradients call many
+        `.backward()` adds to `.grad`: to what the caller has collected there, 7 in every entry, and
+        to the product of the call before. So a second call returns the sum of all. Conjugate gradients call many
         times. Which function returns a derivative and stores nothing?
     gradient_still_in_grad: both_stored
         You store the gradient of the KL in `.grad`, with its graph. The second derivative is added
@@ -305,7 +314,7 @@ MISTAKES = catalogue(
         You add v itself, whatever the damping is. The first probe has no damping, and there the
         product stands alone.
     v_not_detached: keep="graph"
-        Where v carries a graph, in the last probe, you differentiate v as well, and the gradient of
+        Where v carries a graph you differentiate v as well, and the gradient of
         the KL leaks into the product. In TRPO v is a search direction: fixed numbers, wherever they
         come from.
     damping_of_the_tutorials: ignores(damping=0.1)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ...catalogue import catalogue
-from ...sandbox.tools import tensor
+from ...sandbox.tools import tensor, watched
 from ...spec import Probe, Spec
 from ..draws import signed
 from .flat import blocks, flatten, positions
@@ -28,19 +28,22 @@ def harness(function, network, M, params, v):
         return torch.tanh(states @ W1 + b1) @ W2 + b2
 
     outputs_fn = {"linear": linear, "bilinear": bilinear, "tanh": tanh}[network["kind"]]
-    params, v = [tensor(p, True) for p in params], tensor(v)
+    params, v = watched([tensor(p, True) for p in params]), tensor(v)
     function(outputs_fn, tensor(M), params, v.flip(0) / 2)
     return function(outputs_fn, tensor(M), params, v)
 
 
-# Kind, states, inputs, hidden units, outputs, scale of the parameters, rank of M.
+# Kind, states, inputs, hidden units, outputs, scale of the parameters, rank of M, scale of M.
 SCENES = {
-    "one state, outputs bilinear in the parameters": ("bilinear", 1, 2, 0, 2, 1.0, 2),
-    "four states, bilinear outputs": ("bilinear", 4, 3, 0, 2, 1.0, 2),
-    "three states, linear outputs": ("linear", 3, 2, 0, 3, 1.0, 3),
-    "a tanh network": ("tanh", 4, 2, 3, 2, 0.5, 2),
-    "a tanh network with large parameters": ("tanh", 3, 2, 4, 3, 1.5, 3),
-    "M is singular, parameters are large": ("tanh", 5, 3, 2, 3, 1.5, 1),
+    "one state, outputs bilinear in the parameters": ("bilinear", 1, 2, 0, 2, 1.0, 2, 1.0),
+    "four states, bilinear outputs": ("bilinear", 4, 3, 0, 2, 1.0, 2, 1.0),
+    "three states, linear outputs": ("linear", 3, 2, 0, 3, 1.0, 3, 1.0),
+    "a tanh network": ("tanh", 4, 2, 3, 2, 0.5, 2, 1.0),
+    "a tanh network with large parameters": ("tanh", 3, 2, 4, 3, 1.5, 3, 1.0),
+    "M is singular, parameters are large": ("tanh", 5, 3, 2, 3, 1.5, 1, 1.0),
+    "M is around 1e-9": ("bilinear", 2, 3, 0, 2, 1.0, 2, 1e-9),
+    "M is around a million": ("linear", 2, 3, 0, 2, 1.0, 2, 1e6),
+    "nineteen states, M is zero in some": ("bilinear", 19, 2, 0, 3, 1.0, 2, 1.0),
 }
 
 
@@ -51,7 +54,7 @@ def probes(generator):
         return signed(generator, least, most, shape)
 
     calls = []
-    for title, (kind, B, n, h, k, scale, rank) in SCENES.items():
+    for title, (kind, B, n, h, k, scale, rank, size) in SCENES.items():
         shapes = {
             "linear": [(n, k)],
             "bilinear": [(n,), (k,)],
@@ -60,9 +63,11 @@ def probes(generator):
         params = [scale * numbers(*shape) for shape in shapes]
         L = numbers(B, k, rank)
         M = np.round(L @ L.transpose(0, 2, 1), 2)
+        M[::5] *= "zero in some" not in title
+        M *= size
         v = numbers(sum(p.size for p in params))
         network = {"kind": kind, "states": numbers(B, n)}
-        calls.append(Probe(title, (network, M, params, v)))
+        calls.append(Probe(title, (network, M, params, v), size))
     return calls
 
 
@@ -215,8 +220,8 @@ MISTAKES = catalogue(
         mean of o^T M o, times v. Either you differentiate that twice, or M D v is not detached on
         its way back: it depends on the parameters through D. The linear outputs are right.
     gradients_pile_up: stored
-        Your first call is right, but a second call on the same parameters, with another v, returns
-        the sum of both products: `.backward()` adds to `.grad`. Conjugate gradients call many
+        `.backward()` adds to `.grad`: to what the caller has collected there, 7 in every entry, and
+        to the product of the call before. So a second call returns the sum of all. Conjugate gradients call many
         times. Which function returns a derivative and stores nothing?
     outer_product_of_the_gradient: use="squared gradient"
         You use the outer product of one gradient, that of half the mean of o^T M o. D has a row for

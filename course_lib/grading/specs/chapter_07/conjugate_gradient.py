@@ -7,6 +7,7 @@ from ...sandbox.tools import tensor
 from ...spec import Probe, Spec
 from ..draws import signed
 
+LATE = 0.1  # a tolerance that takes more than ten iterations
 NEVER = 1e-10  # a tolerance that no probe with few iterations reaches
 TOLERANCE = 0.1
 ROOT = TOLERANCE**0.5
@@ -17,21 +18,31 @@ MIXED = [(ROOT, 0.0), (ROOT, 0.5)]
 
 
 def harness(function, A, b, iterations, tolerance):
-    """Return x, and how many products with A were taken."""
+    """Return x, and how many products with A were taken.
+
+    Where A is so badly conditioned that rounding counts, another order of the same operations takes
+    another number of products. There it returns whether the residual is small, and in time.
+    """
     import torch
 
     matrix = tensor(A)
-    products = 0
 
-    def linear_operator(v):
-        nonlocal products
-        products += 1
-        if isinstance(v, torch.Tensor):
-            return matrix.to(v.dtype) @ v
-        return matrix.numpy() @ v
+    def products():  # the variables of a generator are no cells that a submission could set back
+        count = 0
+        v = yield
+        while True:
+            count += 1
+            v = yield (matrix.to(v.dtype) if isinstance(v, torch.Tensor) else matrix.numpy()) @ v
 
-    x = function(linear_operator, tensor(b), iterations, tolerance)
-    return x, products
+    operator = products()
+    next(operator)
+    x = function(operator.send, tensor(b), iterations, tolerance)
+    count = operator.gi_frame.f_locals["count"] if operator.gi_frame else -1
+    if iterations < 6 * len(b):
+        return x, count
+    answer = x.detach().double().numpy() if isinstance(x, torch.Tensor) else np.asarray(x)
+    residual = np.linalg.norm(b - A @ answer) / np.linalg.norm(b)
+    return np.array([residual < 5 * tolerance]) * 1.0, int(0 < count <= iterations)
 
 
 def probes(generator):
@@ -73,6 +84,23 @@ def probes(generator):
             if clear and len(set(stops)) == len(stops) and 2 <= stops[0] < size - 1:
                 return A, b, size + 2, TOLERANCE
 
+    def scaled(of_matrix, of_right_side):
+        A, b, iterations, _ = stopped_early(3, 2, 15.0)
+        return of_matrix * A, of_right_side * b, iterations, NEVER
+
+    def late(size):
+        while True:
+            A = matrix(np.geomspace(1.0, 300.0, size))
+            b = right_side(size)
+            norms = np.array(residual_norms(A, b, 30)) / np.linalg.norm(b)
+            stop = first_below(norms, LATE)
+            if 12 <= stop < 30 and norms[stop - 1] > 1.05 * LATE > 1.1 * norms[stop]:
+                return A, b, 60, LATE
+
+    def badly_conditioned(size):
+        A = matrix(np.geomspace(1.0, 1e4, size))
+        return A, right_side(size), 6 * size, 1e-3
+
     calls = {
         "two unknowns, one iteration": stopped_early(2, 1, 6.0),
         "three unknowns, two iterations": stopped_early(3, 2, 15.0),
@@ -84,9 +112,20 @@ def probes(generator):
         "the tolerance is met on the way, b is small": stopped_by_tolerance(
             6, 0.08, [RELATIVE, ABSOLUTE, *MIXED]
         ),
+        "forty unknowns, the tolerance is met after more than ten iterations": late(40),
+        "two iterations, b around 1e-12": scaled(1.0, 1e-12),
+        "two iterations, b around 1e8, A around 1e-6": scaled(1e-6, 1e8),
+        "the tolerance is 1: nothing is to be done": (
+            matrix(np.array([0.9, 4.0])),
+            np.ones(2),
+            3,
+            1.0,
+        ),
+        "rounding counts: more iterations than unknowns": badly_conditioned(16),
         "b is zero": (matrix(np.array([0.7, 2.5])), np.zeros(2), 3, 1e-3),
     }
-    return [Probe(title, arguments) for title, arguments in calls.items()]
+    units = {"b around 1e-12": 1e-12, "A around 1e-6": 1e14}
+    return [Probe(t, a, units.get(t.split(", ")[-1], 1.0)) for t, a in calls.items()]
 
 
 def residual_norms(A, b, iterations):
@@ -119,6 +158,8 @@ def krylov_minima(A, b, iterations):
 
 def oracle(A, b, iterations, tolerance):
     """Return the first minimum over a Krylov space that is good enough, and the space's size."""
+    if iterations == 6 * len(b):
+        return np.ones(1), 1
     for count, x in enumerate(krylov_minima(A, b, iterations)):
         small = np.linalg.norm(b - A @ x) <= tolerance * np.linalg.norm(b)
         if small or count == iterations:
@@ -272,7 +313,7 @@ MISTAKES = catalogue(
         You stop only where the residual is exactly 0. Rounding hardly ever lets that happen: where
         two iterations suffice you take six products. What is `tolerance` for?
     zero_right_side: stop="strict"
-        With b of zeros, the last probe, you divide 0 by 0 and return NaN. The residual is small
+        With b of zeros you divide 0 by 0 and return NaN. The residual is small
         enough before the first iteration. Does your test come before the product, and does it also
         stop where both sides are 0?
     tolerance_absolute: stop="absolute"
