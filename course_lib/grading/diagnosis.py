@@ -137,7 +137,7 @@ def changed_arguments(spec: Spec, outcomes: Sequence[Outcome]) -> tuple[tuple[st
     gradients = named(spec, {p for outcome in outcomes for p in outcome.gradients})
     remarks = [f"It changes its argument {changed} in place."] if changed else []
     if gradients:
-        remarks.append(f"It changes the `.grad` of its argument {gradients}.")
+        remarks.append(f"It changes the `.grad` of its argument {gradients}, or cuts it off.")
     return tuple(remarks), LOSES if changed else COLLECTS
 
 

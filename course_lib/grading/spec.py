@@ -15,7 +15,7 @@ from .answers import as_arrays, distance
 from .catalogue import Mistake
 
 PUBLIC_SEED = 2026
-EARLY, AGAIN = 4, 2  # of the first four probes, which are small, two are called again
+AGAIN = 4  # so many of the first probes, which are small, are called again
 
 
 @dataclass(frozen=True)
@@ -106,17 +106,18 @@ class Spec:
         return list(self._kept[key])
 
     def calls(self, seed: int = PUBLIC_SEED) -> list[Probe]:
-        """Return the probes, and then some of the first ones once more.
+        """Return the probes, and then the first ones once more, in another order.
 
         A function that counts its calls, or that keeps something from one call to the next, answers
-        them differently. Which ones come again nobody can know before: it changes from one process
+        them differently. The order is one that nobody can know before: it changes from one process
         to the next, but not within one.
         """
         key = (seed, "again")
         probes = self.draw(seed)
         if key not in self._kept:
-            choices = range(min(len(probes), EARLY))
-            self._kept[key] = secrets.SystemRandom().sample(choices, min(AGAIN, len(choices)))
+            first = list(range(min(len(probes), AGAIN)))
+            turn = 1 + secrets.randbelow(len(first) - 1) if len(first) > 1 else 0
+            self._kept[key] = first[turn:] + first[:turn]
         return probes + [probes[number] for number in self._kept[key]]
 
     def again(self, seed: int = PUBLIC_SEED) -> list[int]:

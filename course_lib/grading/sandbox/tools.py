@@ -72,7 +72,7 @@ def gradient(result, leaf):
     """
     import torch
 
-    if not isinstance(result, torch.Tensor) or not result.requires_grad:
+    if not isinstance(result, torch.Tensor) or not result.requires_grad or not leaf.requires_grad:
         return None
     (slope,) = torch.autograd.grad(result.sum(), leaf, retain_graph=True, allow_unused=True)
     return None if slope is None else slope.detach().numpy()

@@ -72,12 +72,16 @@ def looker():
     if torch is not None:
         tensors = torch.Tensor, torch.nn.Parameter
         base = torch.Tensor.__mro__[1]  # written in C: its methods cannot be replaced
-        detach, numpy, slope = base.detach, base.numpy, base.grad.__get__
+        detach, numpy = base.detach, base.numpy
+        slope, followed = base.grad.__get__, base.requires_grad.__get__
 
     def look(value, gradients: bool):
         kind = kind_of(value)
+        if kind in tensors and gradients:
+            held = look(slope(value), False)
+            return held if held is None or followed(value) else ("cut off", held)
         if kind in tensors:
-            return look(slope(value) if gradients else numpy(detach(value)), False)
+            return look(numpy(detach(value)), False)
         if kind in sequences:
             return [look(item, gradients) for item in value]
         if kind is mapping:

@@ -12,7 +12,7 @@ SHAPES = {  # shape of the logits, coefficient, offset
     "five states, three actions": ((5, 3), 0.01, 0.0),
     "logits around 900": ((2, 3), 0.2, 900.0),
     "in state 0 one logit is 2000 above the others": ((2, 3), 0.7, 0.0),
-    "one action is likely, 400 are rare": ((1, 401), 1.0, -11.0),
+    "one action is likely, 400 are rare": ((2, 401), 1.0, -11.0),
     "all logits are equal, the coefficient is 1e-7": ((2, 9), 1e-7, -1e6),
     "the coefficient is 0": ((3, 2), 0.0, 0.0),
 }
@@ -33,11 +33,11 @@ def probes(generator):
         if "2000" in title:
             logits[0, 1] += 2000.0
         if "rare" in title:  # what is added to each of many small probabilities adds up
-            logits[0] = offset + logits[0] / 10
-            logits[0, 7] = 0.0
+            logits = offset * np.array([[1.0], [2.5]]) + (logits - offset) / 10
+            logits[:, 7] = 0.0
         if "equal" in title:
             logits[:] = offset
-        unit = {1.0: 0.01, 1e-7: 1e-7}.get(coefficient, 1.0)
+        unit = 0.03 if "rare" in title else 1e-7 if coefficient == 1e-7 else 1.0
         calls.append(Probe(title, (logits, coefficient), unit))
     return calls
 

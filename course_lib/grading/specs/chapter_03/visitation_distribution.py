@@ -12,7 +12,7 @@ SIZES = {
     "gamma is 0: only the first state counts": (3, 2, 0.0),
     "four states, three actions, gamma 0.97": (4, 3, 0.97),
     "the last of five states is never left": (5, 4, 0.8),
-    "gamma 0.998": (3, 3, 0.998),
+    "gamma 0.998, and states are hardly ever left": (3, 3, 0.998),
     "start, policy and transitions are certain: a cycle": (4, 2, 0.9),
 }
 
@@ -26,6 +26,8 @@ def probes(generator):
             transitions[-1] = np.eye(states)[-1]
         initial = draw_distributions(generator, states)
         policy = draw_distributions(generator, states, actions)
+        if "hardly ever" in title:
+            transitions = 0.999 * np.eye(states)[:, None] + 0.001 * transitions
         if "certain" in title:
             policy, initial = np.eye(actions)[[0, 1, 1, 0]], np.eye(states)[1]
             transitions[:] = np.eye(states)[(np.arange(states)[:, None] + [1, 3]) % states]

@@ -15,8 +15,8 @@ SIZES = {
     "the old policy never takes action 1 in state 0": (2, 4),
     "in state 2 neither policy takes action 0": (5, 3),
     "the new policy rules out action 1 in state 0": (3, 4),
-    "the new policy takes action 0 with probability 1e-30 in state 1": (2, 3),
-    "the old policy takes action 0 with probability 9e-7, the new one with 1e-30": (1, 3),
+    "the new policy takes action 0 with probability 1e-15 in state 1": (2, 3),
+    "the old policy takes action 0 with probability 9e-7, the new one with 1e-15": (1, 3),
     "both policies are the same, and certain in state 1": (3, 4),
     "seventeen actions": (2, 17),
 }
@@ -42,11 +42,11 @@ def probes(generator):
             move(new, 2, 0, 2)
         if "rules out" in title:
             move(new, 0, 1, 3)
-        if "1e-30 in state 1" in title:
-            new[1] = [1e-30, new[1, 0] + new[1, 1], new[1, 2]]
+        if "1e-15 in state 1" in title:
+            new[1] = [1e-15, new[1, 0] + new[1, 1], new[1, 2]]
         if "9e-7" in title:
             old = np.array([[9e-7, 0.25, 0.75 - 9e-7]])
-            new = np.array([[1e-30, 0.25, 0.75]])
+            new = np.array([[1e-15, 0.25, 0.75]])
         if "the same" in title:
             old[1] = [0.0, 0.0, 1.0, 0.0]
             new = old.copy()

@@ -28,9 +28,9 @@ def harness(function, network, M, params, v):
         return torch.tanh(states @ W1 + b1) @ W2 + b2
 
     outputs_fn = {"linear": linear, "bilinear": bilinear, "tanh": tanh}[network["kind"]]
-    params, v = watched([tensor(p, True) for p in params]), tensor(v)
-    function(outputs_fn, tensor(M), params, v.flip(0) / 2)
-    return function(outputs_fn, tensor(M), params, v)
+    params, v = [tensor(p, True) for p in params], tensor(v)
+    function(outputs_fn, tensor(M), watched(list(params)), v.flip(0) / 2)
+    return function(outputs_fn, tensor(M), watched(list(params)), v)
 
 
 # Kind, states, inputs, hidden units, outputs, scale of the parameters, rank of M, scale of M.
