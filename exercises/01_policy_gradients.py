@@ -12,8 +12,8 @@ def rewards_to_go(rewards, gamma):
     Parameters
     ----------
     rewards : ndarray, shape (T,)
-        The rewards of one complete episode; they may be integers.
-    gamma : float
+        The rewards of one complete episode, of any length and size; they may be integers.
+    gamma : float in [0, 1]
         Discount factor.
 
     Returns

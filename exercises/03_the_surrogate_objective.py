@@ -26,7 +26,8 @@ def visitation_distribution(transitions, gamma, initial, policy):
     Returns
     -------
     ndarray, shape (S,)
-        A distribution: it sums to 1. The sum over t has no last term; the process never ends.
+        A distribution: it sums to 1. The sum over t has no last term; the process never ends, and
+        with gamma near 1 no fixed number of terms is enough.
     """
     raise NotImplementedError("Write visitation_distribution here.")
 
@@ -63,7 +64,7 @@ def performance_difference(transitions, rewards, gamma, initial, old, new):
     -------
     float
         Positive where the new policy is better. J is the expected discounted return, the sum of
-        gamma^t times the reward at time t, without a factor 1 - gamma.
+        gamma^t times the reward at time t, all t, without a factor 1 - gamma.
     """
     raise NotImplementedError("Write performance_difference here.")
 

@@ -20,7 +20,7 @@ def conjugate_gradient(linear_operator, b, iterations, tolerance):
     b : Tensor, shape (P,)
         The right side. It must not be changed.
     iterations : int, at least 1
-        Most iterations to make.
+        Most iterations to make. With rounding, more than P may be needed.
     tolerance : float, positive
         Fraction of the norm of b. The norm is meant, not its square.
 

@@ -17,7 +17,7 @@ def fisher_vector_product(kl_fn, params, v, damping=0.0):
     """Return (F + damping I) v by differentiating the KL twice, without building F.
 
     It may be called many times on the same parameters; no call may change what the next returns.
-    The judge looks at the numbers only.
+    What the caller keeps in the parameters' `.grad` stays there as it is.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def gauss_newton_product(outputs_fn, M, params, v):
     """Return the mean over states of D_b^T M_b D_b v, without building the Jacobians D_b.
 
     It may be called many times on the same parameters; no call may change what the next returns.
-    The judge looks at the numbers only.
+    What the caller keeps in the parameters' `.grad` stays there as it is.
 
     Parameters
     ----------

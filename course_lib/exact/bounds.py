@@ -55,9 +55,9 @@ def kl_divergence(old: ArrayLike, new: ArrayLike) -> NDArray:
     """
     old, new = _same_shape(old, new)
     with np.errstate(divide="ignore", invalid="ignore"):
-        change = new / old - 1.0
+        ratio = new / old
         # Adding new - old, which sums to zero, makes every term non-negative: nothing cancels.
-        terms = np.where(old > 0, old * (change - np.log1p(change)), new)
+        terms = np.where(old > 0, old * (ratio - 1.0 - np.log(ratio)), new)
     return terms.sum(axis=-1)
 
 

@@ -212,13 +212,6 @@ return lam_returns - values
 step = lambda acc, t: [d[t] + gamma * gae_lambda * ~e[t] * acc[0], *acc]
 return np.array(reduce(step, reversed(range(len(d))), [np.zeros(d.shape[1])])[:-1])
 
-{DELTA}{ENDED}def recurse(t):
-    if t == len(d) - 1:
-        return [d[t]]
-    rest = recurse(t + 1)
-    return [d[t] + gamma * gae_lambda * (1 - e[t]) * rest[0]] + rest
-return recurse(0)
-
 return np.asarray(gae_flat(rewards, values, next_values, terminated, truncated, gamma * gae_lambda, gamma))
 
 {DELTA}d, stop = d.astype(np.longdouble), np.logical_or(terminated, truncated)
@@ -325,9 +318,6 @@ return (x - np.mean(x)) / (np.std(x) + epsilon)
 mu = x.sum() / x.size
 sigma = np.sqrt(((x - mu) ** 2).sum() / x.size)
 return (x - mu) / (sigma + epsilon)
-
-sigma = np.sqrt(max(np.mean(x**2) - np.mean(x) ** 2, 0))
-return (x - np.mean(x)) / (sigma + epsilon)
 
 centred = x - np.average(x)
 return centred / (np.linalg.norm(centred) / np.sqrt(x.size) + epsilon)
@@ -446,5 +436,5 @@ def test_correct_but_different_is_right(name, source):
     exec(HELPER, names)
     exec(compile(source, name, "exec", flags=annotations.compiler_flag, dont_inherit=True), names)
     task = name.split(",")[0]
-    verdict = judge_here(names[task], names)
+    verdict = judge_here(names[task], names, seconds=60)
     assert verdict.state is State.RIGHT, verdict.as_text()

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .draws import signed
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -19,6 +21,7 @@ class Scene:
     truncated: tuple[tuple[int, int], ...] = ()
     gamma: float = 0.9
     gae_lambda: float = 0.7
+    scale: float = 1.0  # of all numbers
 
 
 SCENES = (
@@ -50,6 +53,31 @@ SCENES = (
 )
 
 
+LONG = Scene(
+    "1030 steps; the episode terminates at t = 1000",
+    (1030, 1),
+    terminated=((1000, 0),),
+    gamma=0.999,
+    gae_lambda=0.998,
+)
+EXTREMES = (
+    Scene(
+        "gamma is 1, numbers around a million", (7, 2), truncated=((4, 1),), gamma=1.0, scale=1e6
+    ),
+    Scene("gamma is 0, numbers around 1e-9", (5, 1), gamma=0.0, gae_lambda=0.5, scale=1e-9),
+    Scene("lambda is 0", (5, 2), terminated=((1, 1),), gae_lambda=0.0),
+    Scene(
+        "lambda is 1, and each step of environment 1 ends an episode",
+        (4, 3),
+        terminated=((0, 1), (2, 1)),
+        truncated=((1, 1), (3, 1)),
+        gae_lambda=1.0,
+    ),
+    Scene("400 steps, gamma is 0.1", (400, 1), gamma=0.1, gae_lambda=0.3),
+    LONG,
+)
+
+
 def draw_rollout(scene: Scene, generator: np.random.Generator) -> dict:
     """Return the arrays of a rollout, with numbers of one decimal that a person can follow.
 
@@ -68,8 +96,7 @@ def draw_rollout(scene: Scene, generator: np.random.Generator) -> dict:
     """
 
     def numbers(shape):
-        signs = generator.choice([-1.0, 1.0], size=shape)
-        return signs * generator.integers(5, 40, size=shape) / 10
+        return signed(generator, 5, 40, shape) * scene.scale
 
     flags = {}
     for name in ("terminated", "truncated"):

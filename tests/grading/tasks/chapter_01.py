@@ -20,8 +20,10 @@ def rewards_to_go(rewards, gamma):
 """,
         """
 def rewards_to_go(rewards, gamma):
-    d = gamma ** np.arange(len(rewards))
-    return np.cumsum((d * rewards)[::-1])[::-1] / d
+    T = len(rewards)
+    padded = np.concatenate([rewards, np.zeros(T)])
+    windows = np.lib.stride_tricks.sliding_window_view(padded, T)[:T]
+    return windows @ float(gamma) ** np.arange(T)
 """,
     ],
     "policy_gradient_loss": [
@@ -77,6 +79,14 @@ def rewards_to_go(rewards, gamma):
     return out
 """,
             "integer_array",
+        ),
+        (
+            """
+def rewards_to_go(rewards, gamma):
+    d = gamma ** np.arange(len(rewards))
+    return np.cumsum((d * rewards)[::-1])[::-1] / d
+""",
+            "divided_by_a_power_of_gamma",
         ),
         (
             """

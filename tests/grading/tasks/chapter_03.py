@@ -35,18 +35,18 @@ def visitation_distribution(transitions, gamma, initial, policy):
     P = [[sum(policy[s, a] * transitions[s, a, t] for a in range(A)) for t in range(S)]
          for s in range(S)]
     P = np.array(P)
-    d, state = np.zeros(S), initial.copy()
-    for t in range(2000):
-        d += gamma**t * state
-        state = state @ P
+    d, state, weight = np.zeros(S), initial.copy(), 1.0
+    while weight > 1e-12:
+        d += weight * state
+        state, weight = state @ P, gamma * weight
     return d / d.sum()
 """,
         """
 def visitation_distribution(transitions, gamma, initial, policy):
     flow = np.matmul(policy[:, None, :], transitions)[:, 0]
-    d = initial
-    for _ in range(1000):
-        d = (1 - gamma) * initial + gamma * d @ flow
+    d, before = initial, 0 * initial
+    while np.abs(d - before).max() > 1e-12:
+        d, before = (1 - gamma) * initial + gamma * d @ flow, d
     return d.tolist()
 """,
         """
@@ -62,7 +62,7 @@ def visitation_distribution(transitions, gamma, initial, policy):
 def performance_difference(transitions, rewards, gamma, initial, old, new):
     def expected_return(policy):
         v = np.zeros(len(initial))
-        for _ in range(600):
+        for _ in range(1 + int(40 / (1 - gamma))):
             v = (policy * (rewards + gamma * transitions @ v)).sum(axis=1)
         return initial @ v
     return expected_return(new) - expected_return(old)

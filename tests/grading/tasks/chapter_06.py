@@ -34,8 +34,7 @@ CORRECT = {
     "fisher_vector_product": [
         """
 def fisher_vector_product(kl_fn, params, v, damping=0.0):
-    for p in params:
-        p.grad = None
+    params = [p.detach().clone().requires_grad_(True) for p in params]
     kl_fn(params).backward(create_graph=True)
     total, start = 0.0, 0
     first = [p.grad for p in params]

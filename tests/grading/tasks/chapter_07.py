@@ -49,7 +49,7 @@ def conjugate_gradient(linear_operator, b, iterations, tolerance):
     # Lanczos: an orthonormal basis, then a small tridiagonal system for each size.
     size = b.norm()
     x = torch.zeros_like(b)
-    if size == 0:
+    if size <= tolerance * size:
         return x
     Q, AQ = [b / size], []
     for _ in range(iterations):

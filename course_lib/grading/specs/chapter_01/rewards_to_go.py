@@ -2,23 +2,28 @@
 
 import numpy as np
 
-from ...spec import Mistake, Probe, Spec
+from ...catalogue import catalogue
+from ...spec import Probe, Spec
+from ..draws import signed
 
-LENGTHS = {
-    "three steps": (3, 0.5),
-    "one step only": (1, 0.9),
-    "six steps": (6, 0.9),
-    "gamma is 1": (4, 1.0),
-    "twelve steps": (12, 0.8),
+LENGTHS = {  # steps, gamma, scale of the rewards
+    "three steps": (3, 0.5, 1.0),
+    "one step only": (1, 0.9, 1.0),
+    "six steps": (6, 0.9, 1.0),
+    "gamma is 1": (4, 1.0, 1.0),
+    "twelve steps": (12, 0.8, 1.0),
+    "gamma is 0, rewards around a million": (5, 0.0, 1e6),
+    "gamma is 1, rewards around 1e-9": (7, 1.0, 1e-9),
+    "1050 steps, gamma is 0.999": (1050, 0.999, 1.0),
+    "500 steps, gamma is 0.2": (500, 0.2, 1.0),
 }
 
 
 def probes(generator):
     """Return one episode per length, with rewards of both signs."""
     calls = []
-    for title, (steps, gamma) in LENGTHS.items():
-        signs = generator.choice([-1.0, 1.0], size=steps)
-        calls.append(Probe(title, (signs * generator.integers(5, 40, size=steps) / 10, gamma)))
+    for title, (steps, gamma, scale) in LENGTHS.items():
+        calls.append(Probe(title, (signed(generator, 5, 40, steps) * scale, gamma), scale))
     while True:
         whole = generator.integers(1, 10, size=6)
         late, early = (
@@ -32,9 +37,8 @@ def probes(generator):
 
 def oracle(rewards, gamma):
     """Return the definition's sum, written out for every step."""
-    steps = len(rewards)
-    weights = [[gamma ** (k - t) if k >= t else 0.0 for k in range(steps)] for t in range(steps)]
-    return np.array(weights) @ rewards
+    weights = float(gamma) ** np.arange(len(rewards))
+    return np.array([weights[: len(rewards) - t] @ rewards[t:] for t in range(len(rewards))])
 
 
 def variant(
@@ -66,71 +70,52 @@ def from_the_start(rewards, gamma):
     return np.full(len(rewards), discounted.sum()) - np.cumsum(discounted) + rewards
 
 
-MISTAKES = (
-    Mistake(
-        "not_discounted",
-        "Later rewards enter with full weight. The last entry is right, and the error grows with "
-        "the number of steps that follow. What does a reward one step later cost?",
-        {"decay": "one"},
-    ),
-    Mistake(
-        "rewards_only",
-        "You return the rewards themselves: nothing of the later ones arrives. If your loop does "
-        "add the sum of the steps behind it, ask in which order the entries are filled.",
-        {"decay": "none"},
-    ),
-    Mistake(
-        "sums_the_past",
-        "Entry t of yours collects the rewards up to step t: the first entry is its own reward and "
-        "the last one holds everything. An action cannot change what came before it. Which end of "
-        "the episode can be filled first?",
-        {"order": "forward"},
-    ),
-    Mistake(
-        "whole_return",
-        "All your entries are equal: each is the return of the whole episode. The first entry is "
-        "right. From the second on, rewards are counted that came before the action.",
-        {"output": "whole return"},
-    ),
-    Mistake(
-        "discounted_from_the_start",
-        "The first entry is right, entry t is too small by the factor gamma to the power t. You "
-        "count the discount from the start of the episode. In a reward-to-go the reward of step t "
-        "itself has weight 1.",
-        {"output": "from time 0"},
-    ),
-    Mistake(
-        "own_reward_missing",
-        "The reward of step t itself is missing from entry t, so the last entry is 0. The reward "
-        "that an action earns at once is part of what it is judged by.",
-        {"own": "left out"},
-    ),
-    Mistake(
-        "one_discount_too_many",
-        "All your entries are too small by one factor gamma: the reward of step t is discounted "
-        "already. Compare the last entry with the last reward.",
-        {"output": "twice"},
-    ),
-    *(
-        Mistake(
-            name,
-            "Where the rewards are integers, the last probe, your entries are too: the decimals "
-            "are cut off. An array made like another one, or that array itself, keeps its type. "
-            "The sums need an array of floats.",
-            {"memory": memory},
-        )
-        for name, memory in (
-            ("integer_array", "of the rewards"),
-            ("integer_array_read_back", "of the rewards, read back"),
-        )
-    ),
-    Mistake(
-        "sum_of_discounted_without_division",
-        "The first and the last entry are right, those between are not: you discount from the "
-        "start of the episode and then sum what is left, so the later rewards of entry t carry a "
-        "factor gamma to the power t too many.",
-        function=from_the_start,
-    ),
+def by_division(rewards, gamma):
+    """Discount from the start, sum to the end, and divide by the discount of the step."""
+    powers = float(gamma) ** np.arange(len(rewards))
+    with np.errstate(all="ignore"):
+        return np.cumsum((powers * rewards)[::-1])[::-1] / powers
+
+
+MISTAKES = catalogue(
+    """
+    not_discounted: decay="one"
+        Later rewards enter with full weight. The last entry is right, and the error grows with the
+        number of steps that follow. What does a reward one step later cost?
+    rewards_only: decay="none"
+        You return the rewards themselves: nothing of the later ones arrives. If your loop does add
+        the sum of the steps behind it, ask in which order the entries are filled.
+    sums_the_past: order="forward"
+        Entry t of yours collects the rewards up to step t: the first entry is its own reward and
+        the last one holds everything. An action cannot change what came before it. Which end of the
+        episode can be filled first?
+    whole_return: output="whole return"
+        All your entries are equal: each is the return of the whole episode. The first entry is
+        right. From the second on, rewards are counted that came before the action.
+    discounted_from_the_start: output="from time 0"
+        The first entry is right, entry t is too small by the factor gamma to the power t. You count
+        the discount from the start of the episode. In a reward-to-go the reward of step t itself
+        has weight 1.
+    own_reward_missing: own="left out"
+        The reward of step t itself is missing from entry t, so the last entry is 0. The reward that
+        an action earns at once is part of what it is judged by.
+    one_discount_too_many: output="twice"
+        All your entries are too small by one factor gamma: the reward of step t is discounted
+        already. Compare the last entry with the last reward.
+    integer_array: memory="of the rewards"
+    integer_array_read_back: memory="of the rewards, read back"
+        Where the rewards are integers your entries are too: the decimals are cut off. An array made
+        like another one, or that array itself, keeps its type. The sums need an array of floats.
+    divided_by_a_power_of_gamma: by_division
+        You divide by gamma to the power t. In a long episode that power has vanished, and so it has
+        where gamma is 0: you divide 0 by 0. No entry needs a division.
+    sum_of_discounted_without_division: from_the_start
+        The first and the last entry are right, those between are not: you discount from the start
+        of the episode and then sum what is left, so the later rewards of entry t carry a factor
+        gamma to the power t too many.
+    """,
+    from_the_start,
+    by_division,
 )
 
 SPEC = Spec(

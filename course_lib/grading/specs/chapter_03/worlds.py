@@ -30,6 +30,12 @@ def draw_policies(generator, states, actions):
             return old, new
 
 
+def draw_of_many(generator, states, actions):
+    """Return two policies over more actions than `draw_policies` can tell apart."""
+    shares = generator.integers(1, 100, size=(2, states, actions))
+    return shares / shares.sum(axis=2, keepdims=True)
+
+
 def chain_of(transitions, policy):
     """Return the matrix (S, S) of the Markov chain that a policy makes of an MDP."""
     return sum(policy[:, [a]] * transitions[:, a] for a in range(policy.shape[1]))
