@@ -71,12 +71,16 @@ def close(expected, actual, tolerance: float) -> bool:
     return distance(expected, actual) <= tolerance
 
 
-def distance(expected, actual) -> float:
-    """Return the largest difference over the scale of `expected`, infinite for other shapes."""
+def distance(expected, actual, unit: float = 1.0) -> float:
+    """Return the largest difference over the scale of `expected`, infinite for other shapes.
+
+    The scale is the largest finite number of `expected`, or `unit` where that is larger.
+    """
     if isinstance(expected, tuple):
         if not isinstance(actual, tuple) or len(actual) != len(expected):
             return np.inf
-        return max(distance(one, other) for one, other in zip(expected, actual, strict=True))
+        pairs = zip(expected, actual, strict=True)
+        return max(distance(one, other, unit) for one, other in pairs)
     if expected is None or actual is None:  # a gradient that does not exist
         return 0.0 if expected is actual else np.inf
     expected, actual = np.asarray(expected, dtype=float), np.asarray(actual, dtype=float)
@@ -87,7 +91,7 @@ def distance(expected, actual) -> float:
         return np.inf
     if not np.isfinite(actual[finite]).all():
         return np.inf
-    scale = max(1.0, np.abs(expected[finite]).max(initial=0.0))
+    scale = max(unit, np.abs(expected[finite]).max(initial=0.0)) or 1.0
     return float(np.abs(expected[finite] - actual[finite]).max(initial=0.0) / scale)
 
 

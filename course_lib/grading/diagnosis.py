@@ -7,7 +7,7 @@ the answers of a function that commits exactly this mistake (or exactly these tw
 from collections.abc import Sequence
 
 from . import facts
-from .answers import Answer, close, comparable
+from .answers import Answer, comparable
 from .evidence import evidence
 from .outcome import Outcome
 from .spec import PUBLIC_SEED, Mistake, Probe, Spec
@@ -19,6 +19,11 @@ PLAIN_WORDS = {
     "RecursionError": "It calls itself without end. Which case should stop it?",
     "PermissionError": "A graded function only computes: it opens, starts and sends nothing.",
 }
+FORGETS = "Called once more with the same arguments, it returns another answer."
+REMEMBERS = (
+    "Something stays from one call to the next: a default argument that is changed, a variable "
+    "outside of the function, a counter. The answer may depend on the arguments alone."
+)
 PAIR = "Your numbers are those of two mistakes together; your code may come to them in another way."
 APART = 100  # tolerances by which a second mistake must change the answers of the first
 
@@ -31,31 +36,31 @@ def diagnose(spec: Spec, outcomes: Sequence[Outcome], seed: int = PUBLIC_SEED) -
     spec : Spec
         The task.
     outcomes : sequence of Outcome
-        What the calls led to, in the order of ``spec.draw(seed)``; the last one may be an error.
+        What the calls led to, in the order of ``spec.calls(seed)``, those that come once more
+        perhaps left out; the last one may be an error.
     seed : int
         The seed whose probes were used.
     """
-    probes = spec.draw(seed)
+    probes, calls = spec.draw(seed), spec.calls(seed)
     for number, outcome in enumerate(outcomes):
         stopped = outcome.limit or outcome.error or outcome.answer is None
         if stopped or is_nothing(outcome.answer):
-            return interrupted(spec, outcome, probes[min(number, len(probes) - 1)])
-    if len(outcomes) != len(probes):
+            return interrupted(spec, outcome, calls[min(number, len(calls) - 1)])
+    again = spec.again(seed)
+    if len(outcomes) not in (len(probes), len(probes) + len(again)):
         return Verdict(spec.name, State.CRASHED, "It ended before all probes were answered.")
 
-    expected = [spec.oracle(*probe.arguments) for probe in probes]
+    expected = spec.expected(seed)
+    outcomes, repeated = outcomes[: len(probes)], outcomes[len(probes) :]
     actual = [comparable(o.answer, e) for o, e in zip(outcomes, expected, strict=True)]
-    changed = sorted({p for outcome in outcomes for p in outcome.changed})
-    remarks = changed_arguments(spec, changed)
-    if agrees(spec, expected, actual):
+    remarks, remedy = changed_arguments(spec, outcomes)
+    for number, outcome in zip(again, repeated, strict=False):
+        answer = comparable(outcome.answer, expected[number])
+        if not spec.agree(probes[number], actual[number], answer):
+            return Verdict(spec.name, State.WRONG, FORGETS, REMEMBERS)
+    if agrees(spec, probes, expected, actual):
         if remarks:
-            return Verdict(
-                spec.name,
-                State.WRONG,
-                remarks[0],
-                "The numbers it returns are right, but whoever calls it loses the originals. Work "
-                "on a copy, or build a new array.",
-            )
+            return Verdict(spec.name, State.WRONG, " ".join(remarks), remedy)
         return Verdict(spec.name, State.RIGHT, f"It agrees on all {len(probes)} probes.")
 
     recognised = recognise(spec, seed, probes, actual)
@@ -78,9 +83,9 @@ def is_nothing(answer: Answer) -> bool:
     return answer.kind == "none" or (bool(answer.parts) and answer.parts[0].kind == "none")
 
 
-def agrees(spec: Spec, expected: Sequence, actual: Sequence) -> bool:
+def agrees(spec: Spec, probes: Sequence[Probe], expected: Sequence, actual: Sequence) -> bool:
     """Tell whether all answers agree with all expected ones."""
-    return all(close(e, a, spec.tolerance) for e, a in zip(expected, actual, strict=True))
+    return all(map(spec.agree, probes, expected, actual))
 
 
 def recognise(
@@ -95,13 +100,13 @@ def recognise(
     def fits(mistakes: Sequence[Mistake]) -> bool:
         # Lazily: most candidates disagree on the first probe already.
         return all(
-            close(spec.fingerprint(mistakes, seed, number, probe), answer, spec.tolerance)
+            spec.agree(probe, spec.fingerprint(mistakes, seed, number, probe), answer)
             for number, (probe, answer) in enumerate(zip(probes, actual, strict=True))
         )
 
     def apart(one: Sequence[Mistake], other: Sequence[Mistake]) -> bool:
         return not all(
-            close(*(spec.fingerprint(m, seed, n, probe) for m in (one, other)), limit)
+            spec.agree(probe, *(spec.fingerprint(m, seed, n, probe) for m in (one, other)), limit)
             for n, probe in enumerate(probes)
         )
 
@@ -115,13 +120,31 @@ def recognise(
     return ()
 
 
-def changed_arguments(spec: Spec, positions: Sequence[int]) -> tuple[str, ...]:
-    """Return the remark on arguments that were changed in place, if any were."""
-    names = [spec.parameters[p] for p in positions if 0 <= p < len(spec.parameters)]
-    if not names:
-        return ()
-    listed = " and ".join(f"`{name}`" for name in names)
-    return (f"It changes its argument {listed} in place.",)
+LOSES = (
+    "The numbers it returns are right, but whoever calls it loses the originals. Work on a copy, or "
+    "build a new array."
+)
+COLLECTS = (
+    "The numbers it returns are right, but a caller may be collecting gradients there: what is "
+    "stored is added to the next one, what is cleared is lost. `torch.autograd.grad` returns a "
+    "derivative and stores nothing."
+)
+
+
+def changed_arguments(spec: Spec, outcomes: Sequence[Outcome]) -> tuple[tuple[str, ...], str]:
+    """Return remarks on arguments that were changed in place, if any were, and what helps."""
+    changed = named(spec, {p for outcome in outcomes for p in outcome.changed})
+    gradients = named(spec, {p for outcome in outcomes for p in outcome.gradients})
+    remarks = [f"It changes its argument {changed} in place."] if changed else []
+    if gradients:
+        remarks.append(f"It changes the `.grad` of its argument {gradients}.")
+    return tuple(remarks), LOSES if changed else COLLECTS
+
+
+def named(spec: Spec, positions: set[int]) -> str:
+    """Return the arguments at these positions in words."""
+    names = [f"`{spec.parameters[p]}`" for p in sorted(positions) if 0 <= p < len(spec.parameters)]
+    return " and ".join(names + ["that the judge made for it"] * (-1 in positions))
 
 
 def interrupted(spec: Spec, outcome: Outcome, probe: Probe) -> Verdict:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .answers import close
 from .spec import Probe, Spec
 
 MAX_ROWS = 12
@@ -17,13 +16,13 @@ def evidence(
     """Return a failing probe, the first one from `first` on, with inputs and both answers."""
     for number, probe in enumerate(probes[first:], start=first):
         right, given = expected[number], actual[number]
-        if close(right, given, spec.tolerance):
+        if spec.agree(probe, right, given):
             continue
         lines = [f"Probe {number + 1} of {len(probes)}: {probe.title}."]
         if isinstance(right, tuple) and isinstance(given, tuple) and len(given) == len(right):
             names = spec.parts or tuple(f"part {n}" for n in range(1, len(right) + 1))
             parts = zip(names, right, given, strict=True)
-            name, right, given = next(p for p in parts if not close(p[1], p[2], spec.tolerance))
+            name, right, given = next(p for p in parts if not spec.agree(probe, p[1], p[2]))
             lines.append(f"What differs: the {name}.")
         if same_shape(right, given):
             lines += table(spec, probe, np.asarray(right), np.asarray(given))
@@ -60,7 +59,7 @@ def table(spec: Spec, probe: Probe, right: np.ndarray, given: np.ndarray) -> lis
     short = short_arrays(arguments) if right.ndim == 0 else []
     lines = [", ".join(where + scalars + short) + ":"] if where or scalars or short else []
     texts = [[name, *map(show, np.atleast_1d(values))] for name, values in columns.items()]
-    bad = np.atleast_1d(wrong(spec, right, error)[column])
+    bad = np.atleast_1d(wrong(spec, probe, right, error)[column])
     texts += differences(texts, np.atleast_1d(error[column]), bad)
     widths = [max(map(len, text)) for text in texts]
     marks = ["", *np.where(bad, " <-", "")]
@@ -99,10 +98,10 @@ def differences(texts: list[list[str]], error: np.ndarray, bad: np.ndarray) -> l
     return [["off by", *(f"{e:.2g}" if b else "" for b, e in zip(bad, error, strict=True))]]
 
 
-def wrong(spec: Spec, right: np.ndarray, error: np.ndarray) -> np.ndarray:
+def wrong(spec: Spec, probe: Probe, right: np.ndarray, error: np.ndarray) -> np.ndarray:
     """Return where the error is larger than the tolerance."""
     finite = np.abs(right[np.isfinite(right)]) if right.ndim else np.abs(np.atleast_1d(right))
-    return np.asarray(error > spec.tolerance * max(1.0, finite.max(initial=0.0)))
+    return np.asarray(error > spec.tolerance * max(probe.unit, finite.max(initial=0.0)))
 
 
 def show(value) -> str:

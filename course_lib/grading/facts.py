@@ -1,14 +1,15 @@
 """Generic facts about a wrong answer, the most telling first."""
 
 from collections.abc import Sequence
+from itertools import permutations
 
 import numpy as np
 
 from .answers import Answer, close, comparable
+from .patterns import PATTERNS, Fact
 from .spec import Probe, Spec
 
-Fact = tuple[str, str]  # a headline and a hint
-NEARLY = 1e-2
+RESHAPED = "The number of entries is right: look for a reshape or a lost axis."
 
 
 def most_telling(
@@ -20,21 +21,46 @@ def most_telling(
     probe with wrong numbers: those can be followed by hand, and the repair may remove both.
     """
     pairs = list(zip(expected, answers, strict=True))
-    for fact in (wrong_type, wrong_shape):
-        for number, (right, answer) in enumerate(pairs):
-            found = fact(spec, right, answer)
-            if found:
-                return found, number
-    number, found = next(
-        ((n, f) for n, pair in enumerate(pairs) if (f := not_finite(spec, *pair))), (0, None)
-    )
-    if found and all(close(r, comparable(a, r), spec.tolerance) for r, a in pairs[:number]):
-        return found, number
+    found = [wrong_type(spec, right, answer) for right, answer in pairs]
+    if any(found):
+        return first_of(found)
+    swapped = permuted(spec, probes, expected, answers)
+    if swapped:
+        return swapped, 0
+    found = [wrong_shape(spec, right, answer) for right, answer in pairs]
+    if any(found):
+        # A dimension of size 1 hides what the axis too many is: other probes come first.
+        sure = [None if fact is None or fact[1] == RESHAPED else fact for fact in found]
+        return first_of(sure if any(sure) else found)
+    found = [not_finite(spec, right, answer) for right, answer in pairs]
+    fits = [spec.agree(p, r, comparable(a, r)) for p, (r, a) in zip(probes, pairs, strict=True)]
+    if any(found) and all(fits[: first_of(found)[1]]):
+        return first_of(found)
     headline, hint = about_all(spec, probes, expected, answers)
-    if found:
-        later = found[0].replace("Its", f"Later, on probe {number + 1}, its")
+    if any(found):
+        (first, _), number = first_of(found)
+        later = first.replace("Its", f"Later, on probe {number + 1}, its")
         hint = f"{hint}\n{later}".strip()
     return (headline, hint), 0
+
+
+def first_of(found: Sequence[Fact | None]) -> tuple[Fact, int]:
+    """Return the first fact that there is, and its number."""
+    return next((fact, number) for number, fact in enumerate(found) if fact is not None)
+
+
+def permuted(
+    spec: Spec, probes: Sequence[Probe], expected: Sequence, answers: Sequence[Answer]
+) -> Fact | None:
+    """The parts of the answers are right, but in another order."""
+    if not isinstance(expected[0], tuple):
+        return None
+    for order in list(permutations(range(len(expected[0]))))[1:]:
+        moved = [tuple(answer.parts[n].numbers for n in order) for answer in answers]
+        if all(map(spec.agree, probes, expected, moved)):
+            names = " and ".join(spec.parts) or "them"
+            return "Its parts are right, but in another order.", f"The order is: {names}."
+    return None
 
 
 def about_all(
@@ -43,9 +69,10 @@ def about_all(
     """Return a pattern that all answers share, or else the probes on which they are wrong."""
     if any(isinstance(right, tuple) for right in expected):
         return about_parts(spec, probes, expected, answers)
-    rights = [np.asarray(right, dtype=float) for right in expected]
-    numbers = [np.asarray(answer.numbers, dtype=float) for answer in answers]
-    for pattern in (factor, reversed_in_time, shifted_in_time, whole_numbers, nearly):
+    units = [probe.unit or 1.0 for probe in probes]
+    rights = [np.asarray(right, dtype=float) / u for right, u in zip(expected, units, strict=True)]
+    numbers = [np.asarray(a.numbers, dtype=float) / u for a, u in zip(answers, units, strict=True)]
+    for pattern in PATTERNS:
         found = pattern(spec, rights, numbers)
         if found:
             return found
@@ -61,8 +88,7 @@ def about_parts(
     bad = []
     for place, (name, rights) in enumerate(columns):
         given = [answer.parts[place] for answer in answers]
-        pairs = zip(rights, given, strict=True)
-        if not all(close(right, part.numbers, spec.tolerance) for right, part in pairs):
+        if not all(map(spec.agree, probes, rights, [part.numbers for part in given])):
             bad.append((name, rights, given))
     right = [name for name in names if name not in [one[0] for one in bad]]
     found = "Right in every probe: " + ", ".join(right) + "." if right else ""
@@ -111,22 +137,39 @@ def wrong_shape(spec: Spec, right, answer: Answer) -> Fact | None:
         subjects = [f"The shape of the {name} is" for name in spec.parts] or subjects * len(shapes)
     else:
         shapes = [(np.shape(right), actual.shape)]
-    for subject, (wanted, given) in zip(subjects, shapes, strict=True):
+    rights = right if isinstance(right, tuple) else (right,)
+    actuals = actual if isinstance(right, tuple) else (actual,)
+    for subject, (wanted, given), *both in zip(subjects, shapes, rights, actuals, strict=True):
         if wanted == given:
             continue
         headline = f"{subject} {given}; it should be {wanted}."
+        missing = reduction(spec, *both)
+        if missing:
+            return headline, missing
         if wanted == ():
             return headline, "One number is asked for: a sum or a mean over all entries is missing."
         if given == wanted[::-1] and len(wanted) == 2:
             return headline, "Rows and columns have changed places."
         if int(np.prod(given)) == int(np.prod(wanted)):
-            return headline, "The number of entries is right: look for a reshape or a lost axis."
+            return headline, RESHAPED
         if len(given) > len(wanted):
             return headline, "An axis too many often comes from broadcasting (N,) against (N, 1)."
         if len(given) < len(wanted):
             return headline, "An axis is missing: was it summed away, or lost by an index?"
         return headline, "Is there a row or a column too many or too few?"
     return None
+
+
+def reduction(spec: Spec, right, given) -> str:
+    """Say which sum or mean over an axis of the answer is the right answer, if one is."""
+    given, right = np.asarray(given, dtype=float), np.asarray(right, dtype=float)
+    axes = [axis for axis in range(given.ndim) if given.shape[axis] > 1]
+    for axis in [*axes, None] if len(axes) > 1 else axes:
+        over = "all entries" if axis is None else f"axis {axis}"
+        for name, reduced in (("sum", given.sum(axis)), ("mean", given.mean(axis))):
+            if np.shape(reduced) == right.shape and close(right, reduced, spec.tolerance):
+                return f"Its entries are right, but their {name} over {over} is asked for."
+    return ""
 
 
 def not_finite(spec: Spec, right, answer: Answer) -> Fact | None:
@@ -144,74 +187,12 @@ def not_finite(spec: Spec, right, answer: Answer) -> Fact | None:
     return None
 
 
-def factor(spec: Spec, rights: list, numbers: list) -> Fact | None:
-    """All answers are one constant times the right ones."""
-    right, number = join(rights), join(numbers)
-    finite = np.isfinite(right) & np.isfinite(number)  # an expected NaN tells nothing of a factor
-    right, number = right[finite], number[finite]
-    with np.errstate(over="ignore", invalid="ignore"):
-        ratio = float(right @ number / max(right @ right, 1e-300))
-    if not np.isfinite(ratio) or abs(ratio) < 1e-6:
-        if np.abs(number).max(initial=0.0) > spec.tolerance or not finite.all():
-            return None
-        return "All its numbers are 0.", "Is the result written to, and returned?"
-    scaled = [ratio * r for r in rights]
-    if not all(close(s, n, spec.tolerance) for s, n in zip(scaled, numbers, strict=True)):
-        return None
-    if abs(ratio + 1) < 1e-3:
-        return "All its numbers have the wrong sign.", "What is subtracted from what?"
-    return f"All its numbers are {ratio:.4g} times the right ones.", "Which factor is that?"
-
-
-def reversed_in_time(spec: Spec, rights: list, numbers: list) -> Fact | None:
-    """The rows come in the opposite order."""
-    flipped = [n[::-1] if n.ndim else n for n in numbers]
-    if all(close(r, f, spec.tolerance) for r, f in zip(rights, flipped, strict=True)):
-        hint = "A list that is filled from the end has its last step first."
-        return "Its rows are right but in the opposite order.", hint
-    return None
-
-
-def shifted_in_time(spec: Spec, rights: list, numbers: list) -> Fact | None:
-    """The rows are right but one step too early or too late."""
-    long = [(r, n) for r, n in zip(rights, numbers, strict=True) if r.ndim and len(r) > 2]
-    if not long:
-        return None
-    hint = "Row t of the answer belongs to step t."
-    if all(close(r[1:], n[:-1], spec.tolerance) for r, n in long):
-        return "Its rows are right but one step too early.", hint
-    if all(close(r[:-1], n[1:], spec.tolerance) for r, n in long):
-        return "Its rows are right but one step too late.", hint
-    return None
-
-
-def whole_numbers(spec: Spec, rights: list, numbers: list) -> Fact | None:
-    """The decimals were cut off."""
-    whole = all((n == np.round(n)).all() for n in numbers)
-    with np.errstate(invalid="ignore"):  # infinity - infinity
-        near = all((np.abs(r - n) <= 1).all() for r, n in zip(rights, numbers, strict=True))
-    if whole and near:
-        return "Its numbers have lost their decimals.", "Is the result kept in an integer array?"
-    return None
-
-
-def nearly(spec: Spec, rights: list, numbers: list) -> Fact | None:
-    """The answer is close, but not as close as float32 allows."""
-    if all(close(r, n, NEARLY) for r, n in zip(rights, numbers, strict=True)):
-        right, number = join(rights), join(numbers)
-        finite = np.isfinite(right)
-        worst = np.abs(right[finite] - number[finite]).max(initial=0.0)
-        hint = "Rounding, float16 or an extra epsilon can do this; float32 is precise enough."
-        return f"Its numbers are close, but off by up to {worst:.2g}.", hint
-    return None
-
-
 def which_probes(
     spec: Spec, probes: Sequence[Probe], expected: Sequence, answers: Sequence[Answer]
 ) -> Fact:
     """Say on which probes the function is right: often that is the clue."""
-    pairs = zip(expected, answers, strict=True)
-    fits = [close(right, comparable(answer, right), spec.tolerance) for right, answer in pairs]
+    triples = zip(probes, expected, answers, strict=True)
+    fits = [spec.agree(probe, right, comparable(answer, right)) for probe, right, answer in triples]
     if not any(fits):
         return f"It differs on all {len(probes)} probes.", "Begin with the smallest one."
     lines = [
@@ -219,8 +200,3 @@ def which_probes(
         for number, (probe, fit) in enumerate(zip(probes, fits, strict=True), start=1)
     ]
     return f"It differs on {fits.count(False)} of {len(probes)} probes.", "\n".join(lines)
-
-
-def join(arrays: list) -> np.ndarray:
-    """Return all numbers of all arrays in one row."""
-    return np.concatenate([array.ravel() for array in arrays])

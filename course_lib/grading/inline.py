@@ -73,7 +73,7 @@ def judge_here(
     if str(getattr(function, "__module__", "")).split(".")[0] == __name__.split(".")[0]:
         headline = "This is the library's own function. Check one that you wrote."
         return Verdict(spec.name, State.NEEDS_REVIEW, headline)
-    probes = [[pack(argument) for argument in probe.arguments] for probe in spec.draw(PUBLIC_SEED)]
+    probes = [[pack(argument) for argument in probe.arguments] for probe in spec.calls(PUBLIC_SEED)]
     printed = Printed()
     try:
         with contextlib.redirect_stdout(printed), exit_raises(function):

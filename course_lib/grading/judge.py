@@ -99,7 +99,7 @@ def judge_alone(cells: list[CodeCell], spec: Spec, sandbox: Sandbox, seed: int) 
         {
             "fragments": found.fragments,
             "function": spec.name,
-            "probes": [[pack(a) for a in probe.arguments] for probe in spec.draw(seed)],
+            "probes": [[pack(a) for a in probe.arguments] for probe in spec.calls(seed)],
             "harness": spec.harness_source(),
             "seconds": spec.seconds,
             "megabytes": spec.megabytes,

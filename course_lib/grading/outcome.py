@@ -20,28 +20,35 @@ class Outcome:
     limit : str
         ``memory``, ``output``, ``size`` (the answer is enormous), or empty.
     changed : tuple of int
-        Positions of arguments that the call changed in place.
+        Positions of arguments that the call changed in place; -1 for anything else it was given.
+    gradients : tuple of int
+        Positions of arguments in whose `.grad` the call changed something.
     """
 
     answer: Answer | None = None
     error: dict = field(default_factory=dict)
     limit: str = ""
     changed: tuple[int, ...] = ()
+    gradients: tuple[int, ...] = ()
 
 
 def read_outcome(raw) -> Outcome:
     """Return one entry of `sandbox.run.run_probes`. Never fails: the report may be forged."""
     if not isinstance(raw, dict):
         return Outcome(Answer(None, "unknown"))
-    changed = raw.get("changed")
-    positions = tuple(p for p in changed if type(p) is int) if isinstance(changed, list) else ()
+    changed, gradients = (positions(raw.get(name)) for name in ("changed", "gradients"))
     if raw.get("memory"):
         return Outcome(limit="memory")
     if raw.get("too_large"):
         return Outcome(limit="size")
     if "raised" in raw:
-        return read_error(raw["raised"], positions)
-    return Outcome(read_answer(raw.get("value")), changed=positions)
+        return read_error(raw["raised"], changed)
+    return Outcome(read_answer(raw.get("value")), changed=changed, gradients=gradients)
+
+
+def positions(raw) -> tuple[int, ...]:
+    """Return what is a list of positions; a forged report may hold anything."""
+    return tuple(p for p in raw if type(p) is int) if isinstance(raw, list) else ()
 
 
 def read_error(raw, changed: tuple[int, ...] = ()) -> Outcome:

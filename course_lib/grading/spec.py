@@ -3,16 +3,19 @@
 import copy
 import functools
 import inspect
+import secrets
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
 import numpy as np
 
-from .answers import as_arrays
+from .answers import as_arrays, distance
+from .catalogue import Mistake
 
 PUBLIC_SEED = 2026
+EARLY, AGAIN = 4, 2  # of the first four probes, which are small, two are called again
 
 
 @dataclass(frozen=True)
@@ -26,36 +29,15 @@ class Probe:
     arguments : tuple
         Numbers, arrays, and lists, tuples or dicts of them: the arguments of the graded function,
         or of the task's harness.
+    unit : float
+        The size below which a number of the answer counts as small: errors are measured against the
+        largest number of the expected answer, or against `unit` where that is larger. Where
+        everything about a probe is tiny, so is its unit.
     """
 
     title: str
     arguments: tuple
-
-
-@dataclass(frozen=True)
-class Mistake:
-    """One catalogued mistake.
-
-    Parameters
-    ----------
-    name : str
-        Short name for reports, unique within a task: ``bootstrap_at_terminated``.
-    hint : str
-        For the student: what is wrong, how the numbers show it, where to look. Never the line.
-    flags : mapping
-        Options of the task's `variant` that commit the mistake. Two mistakes with different options
-        can also be committed together, and are then recognised as a pair.
-    function : callable, optional
-        A function that commits the mistake, where options would be clumsy.
-    arguments : mapping
-        Arguments that the mistake ignores, by name, and the value that it uses in their place.
-    """
-
-    name: str
-    hint: str
-    flags: Mapping[str, object] = field(default_factory=dict)
-    function: Callable | None = None
-    arguments: Mapping[str, object] = field(default_factory=dict)
+    unit: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -80,7 +62,7 @@ class Spec:
         The catalogue.
     tolerance : float
         Largest error that is right, as a fraction of the largest number of the expected answer
-        (of 1 where that is smaller). The default leaves room for float32.
+        (of the probe's unit where that is smaller). The default leaves room for float32.
     harness : callable, optional
         ``harness(function, *arguments)`` calls the graded function and returns what is compared. It
         is for tensors, for functions as arguments and for gradients as part of the answer. Its
@@ -113,12 +95,46 @@ class Spec:
     helpers: tuple[str, ...] = ()
     seconds: float = 10.0
     megabytes: int = 1024
-    _fingerprints: dict = field(default_factory=dict, init=False, repr=False, compare=False)
+    _kept: dict = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def draw(self, seed: int = PUBLIC_SEED) -> list[Probe]:
         """Return the probes that belong to `seed`; the same seed gives the same probes."""
-        digits = [seed, *self.name.encode()]
-        return list(self.probes(np.random.default_rng(digits)))
+        key = (seed, "probes")
+        if key not in self._kept:
+            digits = [seed, *self.name.encode()]
+            self._kept[key] = list(self.probes(np.random.default_rng(digits)))
+        return list(self._kept[key])
+
+    def calls(self, seed: int = PUBLIC_SEED) -> list[Probe]:
+        """Return the probes, and then some of the first ones once more.
+
+        A function that counts its calls, or that keeps something from one call to the next, answers
+        them differently. Which ones come again nobody can know before: it changes from one process
+        to the next, but not within one.
+        """
+        key = (seed, "again")
+        probes = self.draw(seed)
+        if key not in self._kept:
+            choices = range(min(len(probes), EARLY))
+            self._kept[key] = secrets.SystemRandom().sample(choices, min(AGAIN, len(choices)))
+        return probes + [probes[number] for number in self._kept[key]]
+
+    def again(self, seed: int = PUBLIC_SEED) -> list[int]:
+        """Return the numbers of the probes that `calls` repeats at its end."""
+        self.calls(seed)
+        return self._kept[seed, "again"]
+
+    def expected(self, seed: int = PUBLIC_SEED) -> list:
+        """Return the right answers to the probes of a seed; worked out once, then kept."""
+        key = (seed, "right")
+        if key not in self._kept:
+            self._kept[key] = [self.oracle(*probe.arguments) for probe in self.draw(seed)]
+        return self._kept[key]
+
+    def agree(self, probe: Probe, expected, actual, tolerance: float | None = None) -> bool:
+        """Tell whether an answer to a probe is another one, up to the tolerance."""
+        tolerance = self.tolerance if tolerance is None else tolerance
+        return distance(expected, actual, probe.unit) <= tolerance
 
     def answer(self, function: Callable, probe: Probe):
         """Return what `function` answers to a probe, as arrays; the probe stays as it is."""
@@ -154,9 +170,9 @@ class Spec:
         A class asks for the same answers hundreds of times.
         """
         key = (seed, number, *(mistake.name for mistake in mistakes))
-        if key not in self._fingerprints:
-            self._fingerprints[key] = self.answer(self.mistaken(*mistakes), probe)
-        return self._fingerprints[key]
+        if key not in self._kept:
+            self._kept[key] = self.answer(self.mistaken(*mistakes), probe)
+        return self._kept[key]
 
     def pairs(self) -> list[tuple[Mistake, Mistake]]:
         """Return the mistakes that can be committed together: they set different options."""

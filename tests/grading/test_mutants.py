@@ -9,7 +9,7 @@ from mutants import mutants
 from tasks import EQUIVALENT
 
 from course_lib.grading import specs
-from course_lib.grading.answers import close, comparable
+from course_lib.grading.answers import comparable
 from course_lib.grading.inline import TimeIsUp, judge_here, run_with_limit
 from course_lib.grading.outcome import read_outcome
 from course_lib.grading.sandbox.run import Printed, run_probes
@@ -33,26 +33,26 @@ def groups_of(spec):
 
 @functools.cache
 def probes_and_answers(task):
-    """Return the packed arguments of every probe and the right answer to it."""
+    """Return every probe, its packed arguments and the right answer to it."""
     spec = specs.SPECS[task]
     return [
-        ([pack(argument) for argument in probe.arguments], spec.oracle(*probe.arguments))
+        (probe, [pack(argument) for argument in probe.arguments], spec.oracle(*probe.arguments))
         for probe in spec.draw()
     ]
 
 
 def agrees_on_all_probes(spec, function):
     """Tell whether a mutant may be right; most differ on the first probe, and that is enough."""
-    for arguments, right in probes_and_answers(spec.name):
+    for probe, arguments, right in probes_and_answers(spec.name):
         call = functools.partial(run_probes, function, [arguments], (TimeIsUp,), spec.harness)
         try:
             with contextlib.redirect_stdout(Printed()):
                 outcome = read_outcome(run_with_limit(call, 2)[0])
         except TimeIsUp:
             return False
-        if outcome.answer is None or outcome.changed:
+        if outcome.answer is None or outcome.changed or outcome.gradients:
             return False
-        if not close(right, comparable(outcome.answer, right), spec.tolerance):
+        if not spec.agree(probe, right, comparable(outcome.answer, right)):
             return False
     return True
 

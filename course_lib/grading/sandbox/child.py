@@ -11,6 +11,7 @@ import sys
 from . import guard, limits
 from .outcomes import MAX_RESULT
 from .run import Printed, describe_error, load_harness, run_probes
+from .watch import watcher
 
 
 def run_job(job: dict, report_to: int, tasks: int | None) -> None:
@@ -55,6 +56,7 @@ def run_job(job: dict, report_to: int, tasks: int | None) -> None:
 def execute(job: dict) -> dict:
     """Run the fragments, then call the function on the probes."""
     namespace: dict = {"__name__": "__main__"}
+    harness, watch = load_harness(job["harness"]), watcher()  # before the submission's code
     try:
         for cell, line, source in job["fragments"]:
             run_fragment(cell, line, source, namespace)
@@ -63,8 +65,7 @@ def execute(job: dict) -> dict:
         return {"broken": describe_error(error)}
     if not callable(function):
         return {"not_callable": type(function).__name__}
-    harness = load_harness(job["harness"])
-    return {"outcomes": run_probes(function, job["probes"], harness=harness)}
+    return {"outcomes": run_probes(function, job["probes"], harness=harness, watch=watch)}
 
 
 def run_fragment(cell: int, line: int, source: str, namespace: dict) -> None:

@@ -13,6 +13,7 @@ import warnings
 import numpy as np
 
 from . import tools
+from .watch import watcher
 from .wire import TooLargeError, pack, unpack
 
 MAX_PRINTED = 2000
@@ -36,7 +37,9 @@ class Printed(io.TextIOBase):
         return len(text)
 
 
-def run_probes(function, probes: list[list], let_through: tuple = (), harness=None) -> list[dict]:
+def run_probes(
+    function, probes: list[list], let_through: tuple = (), harness=None, watch=None
+) -> list[dict]:
     """Call `function` on every probe until one call raises.
 
     Parameters
@@ -49,16 +52,20 @@ def run_probes(function, probes: list[list], let_through: tuple = (), harness=No
         Exceptions that are not the submission's own, such as the inline time limit.
     harness : callable, optional
         Called as ``harness(function, *arguments)`` in the function's place.
+    watch : tuple, optional
+        What `watch.watcher` returned before the submission's code ran.
 
     Returns
     -------
     list of dict
-        Per call ``value`` (packed) or ``raised``, and ``changed``: positions of the arguments that
-        the call changed in place.
+        Per call ``value`` (packed) or ``raised``, and the positions of the arguments that the call
+        ``changed`` in place, and of those in whose `.grad` it changed something (``gradients``).
     """
+    begin, end = watch or watcher()
     outcomes = []
     for probe in probes:
         arguments = [unpack(argument) for argument in probe]
+        begin(arguments)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -72,13 +79,7 @@ def run_probes(function, probes: list[list], let_through: tuple = (), harness=No
             outcome = {"too_large": True}
         except BaseException as error:  # sys.exit() in a submission must not end the judge
             outcome = {"raised": describe_error(error, function)}
-        before = [repr(argument) for argument in probe]
-        after = [repr(pack(argument)) for argument in arguments]
-        outcome["changed"] = [
-            position
-            for position, (old, new) in enumerate(zip(before, after, strict=True))
-            if old != new
-        ]
+        outcome.update(end())
         outcomes.append(outcome)
         if "value" not in outcome:
             break
@@ -90,7 +91,7 @@ def load_harness(named_source: list[str] | None):
     if named_source is None:
         return None
     name, source = named_source
-    namespace = {"np": np, "tensor": tools.tensor, "gradient": tools.gradient}
+    namespace = {"np": np, **vars(tools)}
     exec(compile(source, "<harness>", "exec"), namespace)
     return namespace[name]
 

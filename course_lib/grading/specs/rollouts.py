@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .draws import signed
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -68,8 +70,7 @@ def draw_rollout(scene: Scene, generator: np.random.Generator) -> dict:
     """
 
     def numbers(shape):
-        signs = generator.choice([-1.0, 1.0], size=shape)
-        return signs * generator.integers(5, 40, size=shape) / 10
+        return signed(generator, 5, 40, shape)
 
     flags = {}
     for name in ("terminated", "truncated"):

@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from ...catalogue import catalogue
 from ...sandbox.tools import gradient, tensor
-from ...spec import Mistake, Probe, Spec
+from ...spec import Probe, Spec
 
 SHAPES = {
     "one state, two actions": ((1, 2), 1.0, 0.0),
@@ -84,89 +85,54 @@ def of_exponentials(logits, coefficient):
     return -coefficient * (logits.exp() * logits).sum(dim=-1).mean()
 
 
-MISTAKES = (
-    Mistake(
-        "sign",
-        "Your bonus is negative. Entropy is never negative for a categorical distribution, and a "
-        "bonus that is added to the objective must grow as the policy becomes more random.",
-        {"sign": -1.0},
-    ),
-    Mistake(
-        "sum_over_states",
-        "Your bonus is too large by the number of states: the entropies of the states are summed. "
-        "The first probe has one state and is right.",
-        {"average": "sum"},
-    ),
-    Mistake(
-        "mean_over_actions",
-        "Your bonus is too small by the number of actions. Over the actions of one state the terms "
-        "of an entropy add up; only over states is there a mean.",
-        {"average": "over actions too"},
-    ),
-    Mistake(
-        "coefficient_ignored",
-        "The coefficient has no effect. The first probe, where it is 1, is right.",
-        {"scale": "one"},
-    ),
-    Mistake(
-        "logits_as_log_probabilities",
-        "You use the logits where their logarithmic probabilities belong. Logits may be shifted by "
-        "any number without changing the policy; look at the probe with logits around 900, where "
-        "your bonus is enormous.",
-        function=of_logits,
-    ),
-    Mistake(
-        "logits_never_normalised",
-        "You take the logits for logarithms of probabilities and their exponentials for "
-        "probabilities. Nothing makes these sum to 1, so already the first probe is wrong; around "
-        "900 they are infinite. What turns logits into a distribution?",
-        function=of_exponentials,
-    ),
-    Mistake(
-        "softmax_over_the_states",
-        "You normalise over the states, down the columns. One state alone then has probability 1 "
-        "for every action and no entropy, as the first probe shows. Which axis holds the actions "
-        "of one state?",
-        {"axis": 0},
-    ),
-    Mistake(
-        "probabilities_underflow",
-        "In the last probe a probability has underflowed to 0, and 0 times the logarithm of 0 is "
-        "NaN. The other probes are right. The logarithm itself is an ordinary number, about "
-        "-2000: which function gives it without the probability on the way?",
-        {"form": "log of softmax"},
-    ),
-    Mistake(
-        "gradient_underflows",
-        "Your bonus is right everywhere, but in the last probe its gradient is NaN: the slope of "
-        "p log p is infinite at 0, and choosing another branch there does not help "
-        "autograd, which multiplies both. Begin with logarithms that never see that 0.",
-        {"form": "cases"},
-    ),
-    Mistake(
-        "probabilities_missing",
-        "You add up minus the log-probabilities of all actions with equal weight. Entropy is an "
-        "expectation: how often does each action occur?",
-        {"weigh": "nothing"},
-    ),
-    Mistake(
-        "base_two",
-        "Your entropies are too large by 1 / ln 2, about 1.44: they are in bits. The book, and "
-        "every policy-gradient code, measures entropy in nats.",
-        {"log": "base two"},
-    ),
-    Mistake(
-        "probabilities_detached",
-        "The bonus is right but its gradient is not: the probabilities that weigh the logarithms "
-        "are cut off. Both factors depend on the policy.",
-        {"weigh": "cut"},
-    ),
-    Mistake(
-        "detached",
-        "The bonus is the right number, but it has no gradient: it would change the loss that is "
-        "printed and nothing else.",
-        {"cut": True},
-    ),
+MISTAKES = catalogue(
+    """
+    sign: sign=-1.0
+        Your bonus is negative. Entropy is never negative for a categorical distribution, and a
+        bonus that is added to the objective must grow as the policy becomes more random.
+    sum_over_states: average="sum"
+        Your bonus is too large by the number of states: the entropies of the states are summed. The
+        first probe has one state and is right.
+    mean_over_actions: average="over actions too"
+        Your bonus is too small by the number of actions. Over the actions of one state the terms of
+        an entropy add up; only over states is there a mean.
+    coefficient_ignored: scale="one"
+        The coefficient has no effect. The first probe, where it is 1, is right.
+    logits_as_log_probabilities: of_logits
+        You use the logits where their logarithmic probabilities belong. Logits may be shifted by
+        any number without changing the policy; look at the probe with logits around 900, where your
+        bonus is enormous.
+    logits_never_normalised: of_exponentials
+        You take the logits for logarithms of probabilities and their exponentials for
+        probabilities. Nothing makes these sum to 1, so already the first probe is wrong; around 900
+        they are infinite. What turns logits into a distribution?
+    softmax_over_the_states: axis=0
+        You normalise over the states, down the columns. One state alone then has probability 1 for
+        every action and no entropy, as the first probe shows. Which axis holds the actions of one
+        state?
+    probabilities_underflow: form="log of softmax"
+        In the last probe a probability has underflowed to 0, and 0 times the logarithm of 0 is NaN.
+        The other probes are right. The logarithm itself is an ordinary number, about -2000: which
+        function gives it without the probability on the way?
+    gradient_underflows: form="cases"
+        Your bonus is right everywhere, but in the last probe its gradient is NaN: the slope of p
+        log p is infinite at 0, and choosing another branch there does not help autograd, which
+        multiplies both. Begin with logarithms that never see that 0.
+    probabilities_missing: weigh="nothing"
+        You add up minus the log-probabilities of all actions with equal weight. Entropy is an
+        expectation: how often does each action occur?
+    base_two: log="base two"
+        Your entropies are too large by 1 / ln 2, about 1.44: they are in bits. The book, and every
+        policy-gradient code, measures entropy in nats.
+    probabilities_detached: weigh="cut"
+        The bonus is right but its gradient is not: the probabilities that weigh the logarithms are
+        cut off. Both factors depend on the policy.
+    detached: cut=True
+        The bonus is the right number, but it has no gradient: it would change the loss that is
+        printed and nothing else.
+    """,
+    of_logits,
+    of_exponentials,
 )
 
 SPEC = Spec(

@@ -2,8 +2,10 @@
 
 import numpy as np
 
-from ...sandbox.tools import gradient, tensor
-from ...spec import Mistake, Probe, Spec
+from ...catalogue import Mistake, catalogue
+from ...sandbox.tools import gradient, tensor, without_leak
+from ...spec import Probe, Spec
+from ..draws import signed
 
 SIZES = {"three steps": 3, "one step": 1, "eight steps": 8}
 
@@ -12,8 +14,7 @@ def harness(function, log_probs, weights):
     """Return the loss and its gradients; a critic's gradient could flow through the weights."""
     log_probs, weights = tensor(log_probs, True), tensor(weights, True)
     loss = function(log_probs, weights)
-    leak = gradient(loss, weights)
-    return loss, gradient(loss, log_probs), np.zeros(len(weights)) if leak is None else leak
+    return loss, gradient(loss, log_probs), without_leak(gradient(loss, weights), weights)
 
 
 def probes(generator):
@@ -21,7 +22,7 @@ def probes(generator):
     calls = []
     for title, size in SIZES.items():
         log_probs = -generator.integers(1, 30, size=size) / 10
-        weights = generator.choice([-1.0, 1.0], size=size) * generator.integers(5, 40, size) / 10
+        weights = signed(generator, 5, 40, size)
         weights[0] = abs(weights[0]) + 4.0
         calls.append(Probe(title, (log_probs, weights)))
     return calls
@@ -61,50 +62,32 @@ def products_of_means(log_probs, weights):
 
 
 MISTAKES = (
-    Mistake(
-        "sign",
-        "Your loss has the wrong sign. An optimiser makes its loss smaller, and the policy "
-        "gradient wants the log-probability of a step with a positive weight to grow. Look at the "
-        "sign of the gradient where the weight is positive.",
-        {"sign": 1.0},
-    ),
-    Mistake(
-        "sum_for_mean",
-        "Your loss is too large by the number of steps: it is a sum. With a sum the size of the "
-        "gradient, and so the right learning rate, depends on how much data was collected.",
-        {"average": "sum"},
-    ),
-    Mistake(
-        "gradient_through_the_weights",
-        "The loss is right, but a gradient also flows into the weights. They are data here: where "
-        "they come from a critic, your policy loss would train the critic to be wrong.",
-        {"weigh": "graph"},
-    ),
-    Mistake(
-        "probability_for_log",
-        "You weigh probabilities instead of their logarithms. The gradient of a probability "
-        "favours the actions that are taken often already. Which identity turned the gradient of "
-        "an expectation into an expectation?",
-        {"use": "probability"},
-    ),
-    Mistake(
-        "log_probs_detached",
-        "The loss is the right number, but its gradient does not exist: the log-probabilities are "
-        "cut off from the policy. Nothing would be learned.",
-        {"use": "detached"},
-    ),
-    Mistake(
-        "weights_missing",
-        "The weights have no effect: every action taken becomes more likely, whether it was good "
-        "or bad. All entries of your gradient are equal.",
-        {"use": "without weights"},
-    ),
-    Mistake(
-        "weights_centred",
-        "You subtract the mean of the weights first. That is a baseline, and a useful one, but it "
-        "is a step of its own: with one step it leaves nothing to learn from, as the second probe "
-        "shows.",
-        {"centred": True},
+    *catalogue(
+        """
+    sign: sign=1.0
+        Your loss has the wrong sign. An optimiser makes its loss smaller, and the policy gradient
+        wants the log-probability of a step with a positive weight to grow. Look at the sign of the
+        gradient where the weight is positive.
+    sum_for_mean: average="sum"
+        Your loss is too large by the number of steps: it is a sum. With a sum the size of the
+        gradient, and so the right learning rate, depends on how much data was collected.
+    gradient_through_the_weights: weigh="graph"
+        The loss is right, but a gradient also flows into the weights. They are data here: where
+        they come from a critic, your policy loss would train the critic to be wrong.
+    probability_for_log: use="probability"
+        You weigh probabilities instead of their logarithms. The gradient of a probability favours
+        the actions that are taken often already. Which identity turned the gradient of an
+        expectation into an expectation?
+    log_probs_detached: use="detached"
+        The loss is the right number, but its gradient does not exist: the log-probabilities are cut
+        off from the policy. Nothing would be learned.
+    weights_missing: use="without weights"
+        The weights have no effect: every action taken becomes more likely, whether it was good or
+        bad. All entries of your gradient are equal.
+    weights_centred: centred=True
+        You subtract the mean of the weights first. That is a baseline, and a useful one, but it is
+        a step of its own: with one step it leaves nothing to learn from, as the second probe shows.
+    """
     ),
     *(
         Mistake(
@@ -116,11 +99,13 @@ MISTAKES = (
         )
         for scale, left in (("sample", "NaN"), ("population", "nothing to learn from"))
     ),
-    Mistake(
-        "product_of_means",
-        "You multiply the mean log-probability by the mean weight. With one step that is the same, "
-        "with more it is not: each log-probability belongs to its own weight.",
-        function=products_of_means,
+    *catalogue(
+        """
+    product_of_means: products_of_means
+        You multiply the mean log-probability by the mean weight. With one step that is the same,
+        with more it is not: each log-probability belongs to its own weight.
+    """,
+        products_of_means,
     ),
 )
 

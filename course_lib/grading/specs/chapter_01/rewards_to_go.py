@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from ...spec import Mistake, Probe, Spec
+from ...catalogue import Mistake, catalogue
+from ...spec import Probe, Spec
+from ..draws import signed
 
 LENGTHS = {
     "three steps": (3, 0.5),
@@ -17,8 +19,7 @@ def probes(generator):
     """Return one episode per length, with rewards of both signs."""
     calls = []
     for title, (steps, gamma) in LENGTHS.items():
-        signs = generator.choice([-1.0, 1.0], size=steps)
-        calls.append(Probe(title, (signs * generator.integers(5, 40, size=steps) / 10, gamma)))
+        calls.append(Probe(title, (signed(generator, 5, 40, steps), gamma)))
     while True:
         whole = generator.integers(1, 10, size=6)
         late, early = (
@@ -67,49 +68,32 @@ def from_the_start(rewards, gamma):
 
 
 MISTAKES = (
-    Mistake(
-        "not_discounted",
-        "Later rewards enter with full weight. The last entry is right, and the error grows with "
-        "the number of steps that follow. What does a reward one step later cost?",
-        {"decay": "one"},
-    ),
-    Mistake(
-        "rewards_only",
-        "You return the rewards themselves: nothing of the later ones arrives. If your loop does "
-        "add the sum of the steps behind it, ask in which order the entries are filled.",
-        {"decay": "none"},
-    ),
-    Mistake(
-        "sums_the_past",
-        "Entry t of yours collects the rewards up to step t: the first entry is its own reward and "
-        "the last one holds everything. An action cannot change what came before it. Which end of "
-        "the episode can be filled first?",
-        {"order": "forward"},
-    ),
-    Mistake(
-        "whole_return",
-        "All your entries are equal: each is the return of the whole episode. The first entry is "
-        "right. From the second on, rewards are counted that came before the action.",
-        {"output": "whole return"},
-    ),
-    Mistake(
-        "discounted_from_the_start",
-        "The first entry is right, entry t is too small by the factor gamma to the power t. You "
-        "count the discount from the start of the episode. In a reward-to-go the reward of step t "
-        "itself has weight 1.",
-        {"output": "from time 0"},
-    ),
-    Mistake(
-        "own_reward_missing",
-        "The reward of step t itself is missing from entry t, so the last entry is 0. The reward "
-        "that an action earns at once is part of what it is judged by.",
-        {"own": "left out"},
-    ),
-    Mistake(
-        "one_discount_too_many",
-        "All your entries are too small by one factor gamma: the reward of step t is discounted "
-        "already. Compare the last entry with the last reward.",
-        {"output": "twice"},
+    *catalogue(
+        """
+    not_discounted: decay="one"
+        Later rewards enter with full weight. The last entry is right, and the error grows with the
+        number of steps that follow. What does a reward one step later cost?
+    rewards_only: decay="none"
+        You return the rewards themselves: nothing of the later ones arrives. If your loop does add
+        the sum of the steps behind it, ask in which order the entries are filled.
+    sums_the_past: order="forward"
+        Entry t of yours collects the rewards up to step t: the first entry is its own reward and
+        the last one holds everything. An action cannot change what came before it. Which end of the
+        episode can be filled first?
+    whole_return: output="whole return"
+        All your entries are equal: each is the return of the whole episode. The first entry is
+        right. From the second on, rewards are counted that came before the action.
+    discounted_from_the_start: output="from time 0"
+        The first entry is right, entry t is too small by the factor gamma to the power t. You count
+        the discount from the start of the episode. In a reward-to-go the reward of step t itself
+        has weight 1.
+    own_reward_missing: own="left out"
+        The reward of step t itself is missing from entry t, so the last entry is 0. The reward that
+        an action earns at once is part of what it is judged by.
+    one_discount_too_many: output="twice"
+        All your entries are too small by one factor gamma: the reward of step t is discounted
+        already. Compare the last entry with the last reward.
+    """
     ),
     *(
         Mistake(
@@ -124,12 +108,14 @@ MISTAKES = (
             ("integer_array_read_back", "of the rewards, read back"),
         )
     ),
-    Mistake(
-        "sum_of_discounted_without_division",
-        "The first and the last entry are right, those between are not: you discount from the "
-        "start of the episode and then sum what is left, so the later rewards of entry t carry a "
-        "factor gamma to the power t too many.",
-        function=from_the_start,
+    *catalogue(
+        """
+    sum_of_discounted_without_division: from_the_start
+        The first and the last entry are right, those between are not: you discount from the start
+        of the episode and then sum what is left, so the later rewards of entry t carry a factor
+        gamma to the power t too many.
+    """,
+        from_the_start,
     ),
 )
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ...spec import Mistake, Probe, Spec
+from ...catalogue import catalogue
+from ...spec import Probe, Spec
 from ..rollouts import SCENES, draw_rollout
 from .residuals import EXERCISE, end_of_episode, uses_the_example
 
@@ -96,141 +97,80 @@ def rewards_alone(rewards, next_values, terminated, truncated, gamma):
 
 
 MISTAKES = (
-    Mistake(
-        "bootstrap_at_terminated",
-        "Your target adds V of the reached state where the episode terminated. Nothing follows a "
-        "termination: there the target is the reward alone.",
-        {"at_terminated": "value"},
-    ),
-    Mistake(
-        "runs_through_terminated",
-        "Your sum runs on where an episode terminates, into rewards of the next episode. Look at "
-        "the row of a termination: its target is its own reward.",
-        {"at_terminated": "return"},
-    ),
-    Mistake(
-        "no_bootstrap_at_truncated",
-        "You treat a truncation like a termination: nothing follows in your sum. A truncated "
-        "episode would have gone on. What stands in for the rewards that were cut off?",
-        {"at_truncated": "nothing"},
-    ),
-    Mistake(
-        "runs_through_truncated",
-        "Your sum runs on where an episode is truncated, into rewards of the next episode. Look "
-        "at the row of a truncation: what follows it in the table belongs to another episode.",
-        {"at_truncated": "return"},
-    ),
-    Mistake(
-        "bootstrap_twice",
-        "At a truncation you add the value of the reached state and then the return of the next "
-        "row as well. That row belongs to another episode. The value alone stands in for the "
-        "rest.",
-        {"at_truncated": "both"},
-    ),
-    Mistake(
-        "truncation_wins",
-        "Both flags are set at one step of the rollout below, and you bootstrap there. The state "
-        "is terminal, whatever the clock said. Which flag must be asked first?",
-        {"at_truncated": "value last"},
-    ),
-    Mistake(
-        "last_row_always_bootstraps",
-        "In the last row you add V of the reached state for every environment, also where the "
-        "episode terminated just there. Which question comes before the one for the last row?",
-        {"in_last_row": "value last"},
-    ),
-    Mistake(
-        "cut_asked_first",
-        "You ask for a truncation or the last row before you ask for a termination. A step can be "
-        "both, and then you bootstrap from a terminal state. The task says in which order the "
-        "cases are read.",
-        {"at_truncated": "value last", "in_last_row": "value last"},
-    ),
-    Mistake(
-        "terminated_ignored",
-        "The flag `terminated` has no effect in your answer: a termination is treated like any "
-        "other step. Look at its row: the target there is the reward alone.",
-        {"at_terminated": "return", "at_truncated": "value last"},
-    ),
-    Mistake(
-        "flags_ignored",
-        "Neither flag has an effect in your answer: every sum runs to the last row of the "
-        "rollout, across the ends of episodes. Look at the row of an end. What may follow there?",
-        {"at_terminated": "return", "at_truncated": "return"},
-    ),
-    Mistake(
-        "flags_subtracted",
-        "You subtract both flags from 1. Where both are set that gives -1, and the return of the "
-        "next row is subtracted. Only the rollout with both flags at one step shows it. Which "
-        "case of the definition holds there?",
-        {"choose": "sum"},
-    ),
-    Mistake(
-        "values_ignored",
-        "The values `next_values` have no effect in your answer: you add rewards only. Where the "
-        "clock or the last row cuts an episode, something must stand in for the rest.",
-        {"at_truncated": "nothing", "in_last_row": "nothing"},
-    ),
-    Mistake(
-        "rewards_alone",
-        "Your answer is the discounted sum of all rewards below, to the end of the rollout. It "
-        "looks neither at the flags nor at `next_values`. Begin with the row of a termination.",
-        function=rewards_alone,
-    ),
-    Mistake(
-        "cumulative_sum",
-        "Your answer is the plain sum of the rewards from each row to the end of the rollout. It "
-        "has no gamma, it crosses the ends of episodes, and nothing stands in for what was cut "
-        "off. Begin with gamma: a cumulative sum has no place for it.",
-        function=cumulative_sum,
-    ),
-    Mistake(
-        "last_row_without_bootstrap",
-        "The last row lacks V of the state it reached, and the rows above inherit the error. The "
-        "end of the rollout cuts an episode just as a time limit does.",
-        {"in_last_row": "nothing"},
-    ),
-    Mistake(
-        "no_discount",
-        "Your sum has no gamma. A reward that lies k steps ahead is discounted k times. In a row "
-        "that terminates you are right; one row earlier you are not.",
-        {"discount": "nothing"},
-    ),
-    Mistake(
-        "reward_discounted",
-        "Your target discounts its own reward as well. The reward of step t arrives at step t: in "
-        "a row that terminates the target is the reward itself, and yours is gamma times that.",
-        {"discount": "everything"},
-    ),
-    Mistake(
-        "value_not_discounted",
-        "The value that stands in for the rest enters with weight 1. It belongs to the state one "
-        "step later. The rewards are discounted well: only rows before a cut are off.",
-        {"value_discount": "none"},
-    ),
-    Mistake(
-        "one_step_targets",
-        "You bootstrap at every step. That is the one-step target; here rewards are summed up to "
-        "the end of the episode, and a value is needed only where something was cut off.",
-        {"one_step": True},
-    ),
-    Mistake(
-        "forward",
-        "Your sum collects rewards of the past: row 0 holds one reward and the last row all of "
-        "them. A return counts what comes after the step.",
-        {"direction": "forward"},
-    ),
-    Mistake(
-        "forward_loop",
-        "Your loop runs from the first row to the last, so each row receives what came before it. "
-        "The recursion needs the return of the row below: which row can be filled first?",
-        {"direction": "forward, from V"},
-    ),
-    Mistake(
-        "reads_ahead",
-        "Where an episode goes on, your target is the reward alone. If your loop does add the "
-        "return of the next row, that row is still empty: in which order are the rows filled?",
-        {"direction": "forward, reading ahead"},
+    *catalogue(
+        """
+    bootstrap_at_terminated: at_terminated="value"
+        Your target adds V of the reached state where the episode terminated. Nothing follows a
+        termination: there the target is the reward alone.
+    runs_through_terminated: at_terminated="return"
+        Your sum runs on where an episode terminates, into rewards of the next episode. Look at the
+        row of a termination: its target is its own reward.
+    no_bootstrap_at_truncated: at_truncated="nothing"
+        You treat a truncation like a termination: nothing follows in your sum. A truncated episode
+        would have gone on. What stands in for the rewards that were cut off?
+    runs_through_truncated: at_truncated="return"
+        Your sum runs on where an episode is truncated, into rewards of the next episode. Look at
+        the row of a truncation: what follows it in the table belongs to another episode.
+    bootstrap_twice: at_truncated="both"
+        At a truncation you add the value of the reached state and then the return of the next row
+        as well. That row belongs to another episode. The value alone stands in for the rest.
+    truncation_wins: at_truncated="value last"
+        Both flags are set at one step of the rollout below, and you bootstrap there. The state is
+        terminal, whatever the clock said. Which flag must be asked first?
+    last_row_always_bootstraps: in_last_row="value last"
+        In the last row you add V of the reached state for every environment, also where the episode
+        terminated just there. Which question comes before the one for the last row?
+    cut_asked_first: at_truncated="value last", in_last_row="value last"
+        You ask for a truncation or the last row before you ask for a termination. A step can be
+        both, and then you bootstrap from a terminal state. The task says in which order the cases
+        are read.
+    terminated_ignored: at_terminated="return", at_truncated="value last"
+        The flag `terminated` has no effect in your answer: a termination is treated like any other
+        step. Look at its row: the target there is the reward alone.
+    flags_ignored: at_terminated="return", at_truncated="return"
+        Neither flag has an effect in your answer: every sum runs to the last row of the rollout,
+        across the ends of episodes. Look at the row of an end. What may follow there?
+    flags_subtracted: choose="sum"
+        You subtract both flags from 1. Where both are set that gives -1, and the return of the next
+        row is subtracted. Only the rollout with both flags at one step shows it. Which case of the
+        definition holds there?
+    values_ignored: at_truncated="nothing", in_last_row="nothing"
+        The values `next_values` have no effect in your answer: you add rewards only. Where the
+        clock or the last row cuts an episode, something must stand in for the rest.
+    rewards_alone: rewards_alone
+        Your answer is the discounted sum of all rewards below, to the end of the rollout. It looks
+        neither at the flags nor at `next_values`. Begin with the row of a termination.
+    cumulative_sum: cumulative_sum
+        Your answer is the plain sum of the rewards from each row to the end of the rollout. It has
+        no gamma, it crosses the ends of episodes, and nothing stands in for what was cut off. Begin
+        with gamma: a cumulative sum has no place for it.
+    last_row_without_bootstrap: in_last_row="nothing"
+        The last row lacks V of the state it reached, and the rows above inherit the error. The end
+        of the rollout cuts an episode just as a time limit does.
+    no_discount: discount="nothing"
+        Your sum has no gamma. A reward that lies k steps ahead is discounted k times. In a row that
+        terminates you are right; one row earlier you are not.
+    reward_discounted: discount="everything"
+        Your target discounts its own reward as well. The reward of step t arrives at step t: in a
+        row that terminates the target is the reward itself, and yours is gamma times that.
+    value_not_discounted: value_discount="none"
+        The value that stands in for the rest enters with weight 1. It belongs to the state one step
+        later. The rewards are discounted well: only rows before a cut are off.
+    one_step_targets: one_step=True
+        You bootstrap at every step. That is the one-step target; here rewards are summed up to the
+        end of the episode, and a value is needed only where something was cut off.
+    forward: direction="forward"
+        Your sum collects rewards of the past: row 0 holds one reward and the last row all of them.
+        A return counts what comes after the step.
+    forward_loop: direction="forward, from V"
+        Your loop runs from the first row to the last, so each row receives what came before it. The
+        recursion needs the return of the row below: which row can be filled first?
+    reads_ahead: direction="forward, reading ahead"
+        Where an episode goes on, your target is the reward alone. If your loop does add the return
+        of the next row, that row is still empty: in which order are the rows filled?
+    """,
+        rewards_alone,
+        cumulative_sum,
     ),
     uses_the_example("gamma"),
 )

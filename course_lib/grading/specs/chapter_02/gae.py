@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ...spec import Mistake, Probe, Spec
+from ...catalogue import catalogue
+from ...spec import Probe, Spec
 from ..rollouts import SCENES, draw_rollout
 from .residuals import EXERCISE, end_of_episode, residuals, uses_the_example
 
@@ -89,162 +90,93 @@ def variant(
 
 
 MISTAKES = (
-    Mistake(
-        "trace_not_cut",
-        "Your trace runs across the end of an episode: advantages before the end contain "
-        "residuals of the next episode. The row of an end must equal its own residual. What "
-        "should stop the sum there?",
-        {"cut": "never"},
-    ),
-    Mistake(
-        "cut_at_terminated_only",
-        "Your trace stops where an episode terminates but runs on where it is truncated. After a "
-        "truncation the environment is reset, so the next row belongs to another episode as well. "
-        "Look at the row of a truncation: it must equal its own residual.",
-        {"cut": "terminated"},
-    ),
-    Mistake(
-        "cut_at_truncated_only",
-        "Your trace stops where an episode is truncated but runs on where it terminates. Look at "
-        "the row of a termination: it must equal its own residual.",
-        {"cut": "truncated"},
-    ),
-    Mistake(
-        "cut_by_next_flag",
-        "You cut the trace with the flag of the following row. A flag at row t says that step t "
-        "was the last of its episode, so row t is where nothing more is added. In yours the row "
-        "before it lost its second term, and the row of the end took in the next episode.",
-        {"cut": "next flag"},
-    ),
-    Mistake(
-        "flags_subtracted",
-        "You subtract both flags from 1. Where both are set that gives -1, and the trace is "
-        "subtracted instead of cut. Only the rollout with both flags at one step shows it. What "
-        "says that at least one of two flags is set?",
-        {"cut": "both subtracted"},
-    ),
-    Mistake(
-        "terminated_ignored",
-        "The flag `terminated` has no effect in your answer: you count V of the next state there, "
-        "and the trace runs on into the next episode. The row of a termination should hold its "
-        "own reward and its own V alone.",
-        {"cut": "truncated", "bootstrap": "always"},
-    ),
-    Mistake(
-        "bootstrap_at_terminated",
-        "Your residual counts V of the next state even where the episode terminated. Nothing "
-        "follows there. The row of a termination is off by gamma times that value, and the rows "
-        "before it inherit a shrinking part of the error.",
-        {"bootstrap": "always"},
-    ),
-    Mistake(
-        "no_bootstrap_at_truncated",
-        "You leave out V of the next state where the episode was truncated. The two flags do two "
-        "different things: both stop the trace, only one removes the bootstrap. Look at the row "
-        "of a truncation: a truncated episode would have gone on.",
-        {"bootstrap": "not ended"},
-    ),
-    Mistake(
-        "lambda_missing",
-        "Your trace decays by gamma alone, which is the case lambda = 1. The last row is right, "
-        "the rows above it count later residuals too much. Which two factors does each step back "
-        "in time cost?",
-        {"trace": "gamma"},
-    ),
-    Mistake(
-        "gamma_missing_in_trace",
-        "Your trace decays by lambda alone. The last row is right, the rows above it count later "
-        "residuals too much. A residual one step later is also discounted.",
-        {"trace": "lambda"},
-    ),
-    Mistake(
-        "no_decay",
-        "Later residuals enter your advantage with full weight: the trace does not decay at all. "
-        "The last row is right, and the error grows with the number of steps that follow.",
-        {"trace": "one"},
-    ),
-    Mistake(
-        "residuals_only",
-        "You return the TD residuals themselves: nothing of the later steps arrives. That is the "
-        "case lambda = 0. If your loop does add the next advantage, ask in which order the rows "
-        "are filled.",
-        {"trace": "none"},
-    ),
-    Mistake(
-        "one_minus_lambda_in_trace",
-        "Your trace decays by 1 - lambda instead of lambda. The larger lambda is, the more of the "
-        "future an advantage holds; with yours it is the other way round.",
-        {"trace": "1 - lambda"},
-    ),
-    Mistake(
-        "normalised_weights",
-        "All your numbers are too small by the factor 1 - lambda. That factor belongs to the "
-        "average of n-step estimators; once their residuals are collected it cancels. An "
-        "advantage starts with its own residual at weight 1.",
-        {"scale": "1 - lambda"},
-    ),
-    Mistake(
-        "forward",
-        "Your sum collects residuals of the past: row 0 is its own residual and the last row "
-        "holds everything. An advantage judges an action by what came after it. In which "
-        "direction must the recursion run?",
-        {"direction": "forward"},
-    ),
-    Mistake(
-        "forward_loop",
-        "Your loop runs from the first row to the last, so each row receives what came before it. "
-        "The recursion needs the advantage of the row below: which row can be filled first?",
-        {"direction": "forward, own flag"},
-    ),
-    Mistake(
-        "values_shifted",
-        "You read V of the next state from the next row of `values`. Where an episode has just "
-        "ended that row holds the first state of another one. Which argument holds V of the state "
-        "that step t really reached?",
-        {"reached": "values"},
-    ),
-    Mistake(
-        "no_discount_in_residual",
-        "V of the next state enters your residual without gamma. The last row shows it: there the "
-        "advantage is the residual alone.",
-        {"discount": "nothing"},
-    ),
-    Mistake(
-        "last_row_without_bootstrap",
-        "The last row lacks V of the state it reached, and the rows above inherit the error. The "
-        "rollout stops there, the episode does not: only termination removes the bootstrap.",
-        {"last": "none"},
-    ),
-    Mistake(
-        "last_row_zero",
-        "The last row of your answer is 0. Nothing follows it, yet it has a residual of its own. "
-        "Where does your loop begin?",
-        {"last_row": "zero"},
-    ),
-    Mistake(
-        "starts_with_value",
-        "Your recursion starts with V of the last state instead of 0. That value is already "
-        "inside the last residual, so it is counted twice. The last row is off where its episode "
-        "goes on.",
-        {"start": "value"},
-    ),
-    Mistake(
-        "zero_at_end",
-        "The advantage is 0 wherever an episode ends. The cut belongs to what comes from the next "
-        "row; the residual of the step itself stays.",
-        {"end": "zero"},
-    ),
-    Mistake(
-        "returns_instead_of_advantages",
-        "You return advantages plus V, the lambda-returns on which a critic is trained. All your "
-        "numbers are off by V of their own state.",
-        {"output": "returns"},
-    ),
-    Mistake(
-        "normalised_at_the_end",
-        "Your advantages are shifted and scaled: their mean is 0 and their deviation 1. That is "
-        "task 5, a step of its own. This function returns them in the units of the reward.",
-        {"output": "normalised"},
+    *catalogue(
+        """
+    trace_not_cut: cut="never"
+        Your trace runs across the end of an episode: advantages before the end contain residuals of
+        the next episode. The row of an end must equal its own residual. What should stop the sum
+        there?
+    cut_at_terminated_only: cut="terminated"
+        Your trace stops where an episode terminates but runs on where it is truncated. After a
+        truncation the environment is reset, so the next row belongs to another episode as well.
+        Look at the row of a truncation: it must equal its own residual.
+    cut_at_truncated_only: cut="truncated"
+        Your trace stops where an episode is truncated but runs on where it terminates. Look at the
+        row of a termination: it must equal its own residual.
+    cut_by_next_flag: cut="next flag"
+        You cut the trace with the flag of the following row. A flag at row t says that step t was
+        the last of its episode, so row t is where nothing more is added. In yours the row before it
+        lost its second term, and the row of the end took in the next episode.
+    flags_subtracted: cut="both subtracted"
+        You subtract both flags from 1. Where both are set that gives -1, and the trace is
+        subtracted instead of cut. Only the rollout with both flags at one step shows it. What says
+        that at least one of two flags is set?
+    terminated_ignored: cut="truncated", bootstrap="always"
+        The flag `terminated` has no effect in your answer: you count V of the next state there, and
+        the trace runs on into the next episode. The row of a termination should hold its own reward
+        and its own V alone.
+    bootstrap_at_terminated: bootstrap="always"
+        Your residual counts V of the next state even where the episode terminated. Nothing follows
+        there. The row of a termination is off by gamma times that value, and the rows before it
+        inherit a shrinking part of the error.
+    no_bootstrap_at_truncated: bootstrap="not ended"
+        You leave out V of the next state where the episode was truncated. The two flags do two
+        different things: both stop the trace, only one removes the bootstrap. Look at the row of a
+        truncation: a truncated episode would have gone on.
+    lambda_missing: trace="gamma"
+        Your trace decays by gamma alone, which is the case lambda = 1. The last row is right, the
+        rows above it count later residuals too much. Which two factors does each step back in time
+        cost?
+    gamma_missing_in_trace: trace="lambda"
+        Your trace decays by lambda alone. The last row is right, the rows above it count later
+        residuals too much. A residual one step later is also discounted.
+    no_decay: trace="one"
+        Later residuals enter your advantage with full weight: the trace does not decay at all. The
+        last row is right, and the error grows with the number of steps that follow.
+    residuals_only: trace="none"
+        You return the TD residuals themselves: nothing of the later steps arrives. That is the case
+        lambda = 0. If your loop does add the next advantage, ask in which order the rows are
+        filled.
+    one_minus_lambda_in_trace: trace="1 - lambda"
+        Your trace decays by 1 - lambda instead of lambda. The larger lambda is, the more of the
+        future an advantage holds; with yours it is the other way round.
+    normalised_weights: scale="1 - lambda"
+        All your numbers are too small by the factor 1 - lambda. That factor belongs to the average
+        of n-step estimators; once their residuals are collected it cancels. An advantage starts
+        with its own residual at weight 1.
+    forward: direction="forward"
+        Your sum collects residuals of the past: row 0 is its own residual and the last row holds
+        everything. An advantage judges an action by what came after it. In which direction must the
+        recursion run?
+    forward_loop: direction="forward, own flag"
+        Your loop runs from the first row to the last, so each row receives what came before it. The
+        recursion needs the advantage of the row below: which row can be filled first?
+    values_shifted: reached="values"
+        You read V of the next state from the next row of `values`. Where an episode has just ended
+        that row holds the first state of another one. Which argument holds V of the state that step
+        t really reached?
+    no_discount_in_residual: discount="nothing"
+        V of the next state enters your residual without gamma. The last row shows it: there the
+        advantage is the residual alone.
+    last_row_without_bootstrap: last="none"
+        The last row lacks V of the state it reached, and the rows above inherit the error. The
+        rollout stops there, the episode does not: only termination removes the bootstrap.
+    last_row_zero: last_row="zero"
+        The last row of your answer is 0. Nothing follows it, yet it has a residual of its own.
+        Where does your loop begin?
+    starts_with_value: start="value"
+        Your recursion starts with V of the last state instead of 0. That value is already inside
+        the last residual, so it is counted twice. The last row is off where its episode goes on.
+    zero_at_end: end="zero"
+        The advantage is 0 wherever an episode ends. The cut belongs to what comes from the next
+        row; the residual of the step itself stays.
+    returns_instead_of_advantages: output="returns"
+        You return advantages plus V, the lambda-returns on which a critic is trained. All your
+        numbers are off by V of their own state.
+    normalised_at_the_end: output="normalised"
+        Your advantages are shifted and scaled: their mean is 0 and their deviation 1. That is task
+        5, a step of its own. This function returns them in the units of the reward.
+    """
     ),
     uses_the_example("gamma"),
     uses_the_example("gae_lambda"),

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ...spec import Mistake, Probe, Spec
+from ...catalogue import catalogue
+from ...spec import Probe, Spec
 from ..rollouts import SCENES, draw_rollout
 from .residuals import EXERCISE, end_of_episode, residuals, uses_the_example
 
@@ -81,117 +82,64 @@ def variant(
 
 
 MISTAKES = (
-    Mistake(
-        "not_cut",
-        "Your sum runs on past the end of an episode, into rewards of the next one. Take the row "
-        "of an end in the table: its sum has one term only. What tells you that an episode ended?",
-        {"cut": "never"},
-    ),
-    Mistake(
-        "cut_at_terminated_only",
-        "Your sum stops where an episode terminates but runs on where it is truncated. The next "
-        "row belongs to another episode in both cases. Look at the rows just before a truncation.",
-        {"cut": "terminated"},
-    ),
-    Mistake(
-        "cut_at_truncated_only",
-        "Your sum stops where an episode is truncated but runs on where it terminates. The next "
-        "row belongs to another episode in both cases. Look at the rows just before a "
-        "termination.",
-        {"cut": "truncated"},
-    ),
-    Mistake(
-        "last_residual_dropped",
-        "Your sum stops one step too early: the residual of the step that ends the episode still "
-        "belongs to it. Look at the row just before an end: it has two terms.",
-        {"cut": "before the end"},
-    ),
-    Mistake(
-        "end_left_out",
-        "Your sum stops before the step that ends an episode: the row of an end is 0 in your "
-        "answer. That step still belongs to its episode, and its residual is the last term. In "
-        "which order does your loop add and ask?",
-        {"cut": "without the end"},
-    ),
-    Mistake(
-        "flags_subtracted",
-        "You subtract both flags from 1. Where both are set that gives -1, and what follows is "
-        "subtracted instead of dropped. Only the rollout with both flags at one step shows it. "
-        "What says that at least one of two flags is set?",
-        {"cut": "both subtracted"},
-    ),
-    Mistake(
-        "terminated_ignored",
-        "The flag `terminated` has no effect in your answer: you count V of the next state there, "
-        "and your sum runs on into the next episode. A termination is an end in both respects.",
-        {"cut": "truncated", "bootstrap": "always"},
-    ),
-    Mistake(
-        "cut_by_next_flag",
-        "You stop at the flag of the following row, one step too early. A flag at row t says that "
-        "step t was the last of its episode: the row before it still adds the residual of row t.",
-        {"cut": "next flag"},
-    ),
-    Mistake(
-        "one_term_too_many",
-        "Your sum has n + 1 terms. Count them for n = 1: the answer is then the TD residual "
-        "itself.",
-        {"count": "n+1"},
-    ),
-    Mistake(
-        "one_term_too_few",
-        "Your sum has n - 1 terms. Count them for n = 1: the answer is then the TD residual "
-        "itself, and yours is 0.",
-        {"count": "n-1"},
-    ),
-    Mistake(
-        "first_term_only",
-        "You return the TD residuals themselves. They are the case n = 1; for larger n the "
-        "residuals of the following steps are added, each discounted once more.",
-        {"count": "one"},
-    ),
-    Mistake(
-        "n_ignored",
-        "Your sum runs to the end of the episode whatever n is. Compare a rollout with small n "
-        "and many rows: the last n rows are right, the rows above them hold too much.",
-        {"count": "all"},
-    ),
-    Mistake(
-        "sum_not_discounted",
-        "The residuals enter your sum with weight 1. A residual that lies k steps ahead is "
-        "discounted k times. The last row is right because it has one term; the row above it is "
-        "not.",
-        {"weights": "one"},
-    ),
-    Mistake(
-        "discounted_once_too_often",
-        "Every term of your sum carries one gamma too many. The residual of step t itself is not "
-        "discounted. The last row shows it: your number is gamma times the right one.",
-        {"weights": "gamma, late"},
-    ),
-    Mistake(
-        "short_rows_zero",
-        "The last n - 1 rows of your answer are 0. Fewer than n steps are left there: the sum "
-        "stops at the end of the rollout and keeps the terms that exist.",
-        {"short": "zero"},
-    ),
-    Mistake(
-        "bootstrap_at_terminated",
-        "Your residuals count V of the next state even where the episode terminated. Is your "
-        "`td_residuals` right already? Look at the row of a termination.",
-        {"bootstrap": "always"},
-    ),
-    Mistake(
-        "no_bootstrap_at_truncated",
-        "You leave out V of the next state where the episode was truncated. A truncated episode "
-        "would have gone on, so that value still counts; only the sum stops there.",
-        {"bootstrap": "not ended"},
-    ),
-    Mistake(
-        "targets_instead_of_advantages",
-        "You return advantages plus V, which are value targets. All your numbers are off by V of "
-        "their own state.",
-        {"output": "targets"},
+    *catalogue(
+        """
+    not_cut: cut="never"
+        Your sum runs on past the end of an episode, into rewards of the next one. Take the row of
+        an end in the table: its sum has one term only. What tells you that an episode ended?
+    cut_at_terminated_only: cut="terminated"
+        Your sum stops where an episode terminates but runs on where it is truncated. The next row
+        belongs to another episode in both cases. Look at the rows just before a truncation.
+    cut_at_truncated_only: cut="truncated"
+        Your sum stops where an episode is truncated but runs on where it terminates. The next row
+        belongs to another episode in both cases. Look at the rows just before a termination.
+    last_residual_dropped: cut="before the end"
+        Your sum stops one step too early: the residual of the step that ends the episode still
+        belongs to it. Look at the row just before an end: it has two terms.
+    end_left_out: cut="without the end"
+        Your sum stops before the step that ends an episode: the row of an end is 0 in your answer.
+        That step still belongs to its episode, and its residual is the last term. In which order
+        does your loop add and ask?
+    flags_subtracted: cut="both subtracted"
+        You subtract both flags from 1. Where both are set that gives -1, and what follows is
+        subtracted instead of dropped. Only the rollout with both flags at one step shows it. What
+        says that at least one of two flags is set?
+    terminated_ignored: cut="truncated", bootstrap="always"
+        The flag `terminated` has no effect in your answer: you count V of the next state there, and
+        your sum runs on into the next episode. A termination is an end in both respects.
+    cut_by_next_flag: cut="next flag"
+        You stop at the flag of the following row, one step too early. A flag at row t says that
+        step t was the last of its episode: the row before it still adds the residual of row t.
+    one_term_too_many: count="n+1"
+        Your sum has n + 1 terms. Count them for n = 1: the answer is then the TD residual itself.
+    one_term_too_few: count="n-1"
+        Your sum has n - 1 terms. Count them for n = 1: the answer is then the TD residual itself,
+        and yours is 0.
+    first_term_only: count="one"
+        You return the TD residuals themselves. They are the case n = 1; for larger n the residuals
+        of the following steps are added, each discounted once more.
+    n_ignored: count="all"
+        Your sum runs to the end of the episode whatever n is. Compare a rollout with small n and
+        many rows: the last n rows are right, the rows above them hold too much.
+    sum_not_discounted: weights="one"
+        The residuals enter your sum with weight 1. A residual that lies k steps ahead is discounted
+        k times. The last row is right because it has one term; the row above it is not.
+    discounted_once_too_often: weights="gamma, late"
+        Every term of your sum carries one gamma too many. The residual of step t itself is not
+        discounted. The last row shows it: your number is gamma times the right one.
+    short_rows_zero: short="zero"
+        The last n - 1 rows of your answer are 0. Fewer than n steps are left there: the sum stops
+        at the end of the rollout and keeps the terms that exist.
+    bootstrap_at_terminated: bootstrap="always"
+        Your residuals count V of the next state even where the episode terminated. Is your
+        `td_residuals` right already? Look at the row of a termination.
+    no_bootstrap_at_truncated: bootstrap="not ended"
+        You leave out V of the next state where the episode was truncated. A truncated episode would
+        have gone on, so that value still counts; only the sum stops there.
+    targets_instead_of_advantages: output="targets"
+        You return advantages plus V, which are value targets. All your numbers are off by V of
+        their own state.
+    """
     ),
     uses_the_example("gamma"),
 )

@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from ...spec import Mistake, Probe, Spec
+from ...catalogue import catalogue
+from ...spec import Probe, Spec
 from .residuals import EXERCISE
 
 
@@ -62,87 +63,50 @@ def variant(
         return (x - mean) / divisor
 
 
-MISTAKES = (
-    Mistake(
-        "sample_deviation",
-        "All your numbers are a little too small, by one common factor: your standard deviation "
-        "divides by the number of entries minus one. The task divides by the number of entries. "
-        "NumPy and torch have different defaults here.",
-        {"ddof": 1},
-    ),
-    Mistake(
-        "per_environment",
-        "You normalise every environment by itself. Each column of yours has mean 0. The mean and "
-        "the deviation are those of all entries together, so that one environment can be better "
-        "than another.",
-        {"axis": 0},
-    ),
-    Mistake(
-        "per_step",
-        "You normalise every time step by itself. Each row of yours has mean 0. The mean and the "
-        "deviation are those of all entries together.",
-        {"axis": 1},
-    ),
-    Mistake(
-        "not_centred",
-        "The scale of your answer is right, but its mean is not 0. What should happen to the "
-        "numbers before they are divided?",
-        {"center": False},
-    ),
-    Mistake(
-        "not_scaled",
-        "The mean of your answer is 0, its standard deviation is not 1. Shifting is done; what is "
-        "still missing?",
-        {"spread": "one"},
-    ),
-    Mistake(
-        "variance_instead_of_deviation",
-        "You divide by the variance. Look at units: if the input is in metres, the variance is in "
-        "square metres, and your answer should have no unit.",
-        {"spread": "variance"},
-    ),
-    Mistake(
-        "range_instead_of_deviation",
-        "You divide by the range, the largest minus the smallest number. The standard deviation "
-        "of your answer is then not 1.",
-        {"spread": "range"},
-    ),
-    Mistake(
-        "no_epsilon",
-        "epsilon has no effect in your function. Where all numbers are equal you divide 0 by 0 "
-        "and get NaN; with epsilon the answer there is 0.",
-        {"use_epsilon": False},
-    ),
-    Mistake(
-        "epsilon_ignored",
-        "Changing epsilon changes nothing in your answer: a small number of your own stands in "
-        "its place. Whoever calls the function chooses epsilon. Where does the argument appear?",
-        arguments={"epsilon": 1e-8},
-    ),
-    Mistake(
-        "epsilon_under_the_root",
-        "Your epsilon is added to the variance, before the square root. The formula adds it to "
-        "the standard deviation. The probe with a large epsilon shows the difference.",
-        {"spread": "sqrt(var + epsilon)"},
-    ),
-    Mistake(
-        "epsilon_outside",
-        "Your epsilon is added to the quotient, not to the divisor. Division comes before "
-        "addition: read your expression as Python reads it.",
-        {"spread": "std, then + epsilon"},
-    ),
-    Mistake(
-        "mean_divided_only",
-        "You divide the mean alone, not the difference. Division comes before subtraction: read "
-        "your expression as Python reads it.",
-        {"spread": "mean over std"},
-    ),
-    Mistake(
-        "epsilon_as_floor",
-        "You use epsilon as a lower bound of the standard deviation. The formula adds it. Both "
-        "avoid a division by zero, but the probes with a large epsilon tell them apart.",
-        {"spread": "larger"},
-    ),
+MISTAKES = catalogue(
+    """
+    sample_deviation: ddof=1
+        All your numbers are a little too small, by one common factor: your standard deviation
+        divides by the number of entries minus one. The task divides by the number of entries. NumPy
+        and torch have different defaults here.
+    per_environment: axis=0
+        You normalise every environment by itself. Each column of yours has mean 0. The mean and the
+        deviation are those of all entries together, so that one environment can be better than
+        another.
+    per_step: axis=1
+        You normalise every time step by itself. Each row of yours has mean 0. The mean and the
+        deviation are those of all entries together.
+    not_centred: center=False
+        The scale of your answer is right, but its mean is not 0. What should happen to the numbers
+        before they are divided?
+    not_scaled: spread="one"
+        The mean of your answer is 0, its standard deviation is not 1. Shifting is done; what is
+        still missing?
+    variance_instead_of_deviation: spread="variance"
+        You divide by the variance. Look at units: if the input is in metres, the variance is in
+        square metres, and your answer should have no unit.
+    range_instead_of_deviation: spread="range"
+        You divide by the range, the largest minus the smallest number. The standard deviation of
+        your answer is then not 1.
+    no_epsilon: use_epsilon=False
+        epsilon has no effect in your function. Where all numbers are equal you divide 0 by 0 and
+        get NaN; with epsilon the answer there is 0.
+    epsilon_ignored: ignores(epsilon=1e-08)
+        Changing epsilon changes nothing in your answer: a small number of your own stands in its
+        place. Whoever calls the function chooses epsilon. Where does the argument appear?
+    epsilon_under_the_root: spread="sqrt(var + epsilon)"
+        Your epsilon is added to the variance, before the square root. The formula adds it to the
+        standard deviation. The probe with a large epsilon shows the difference.
+    epsilon_outside: spread="std, then + epsilon"
+        Your epsilon is added to the quotient, not to the divisor. Division comes before addition:
+        read your expression as Python reads it.
+    mean_divided_only: spread="mean over std"
+        You divide the mean alone, not the difference. Division comes before subtraction: read your
+        expression as Python reads it.
+    epsilon_as_floor: spread="larger"
+        You use epsilon as a lower bound of the standard deviation. The formula adds it. Both avoid
+        a division by zero, but the probes with a large epsilon tell them apart.
+    """
 )
 
 SPEC = Spec(

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ...spec import Mistake, Probe, Spec
+from ...catalogue import Mistake, catalogue
+from ...spec import Probe, Spec
 from .worlds import (
     chain_of,
     draw_distributions,
@@ -84,63 +85,38 @@ def variant(
 
 
 MISTAKES = (
-    Mistake(
-        "states_of_the_old_policy",
-        "You weigh the states as the old policy visits them. That sum is the gain of the "
-        "surrogate: it agrees with the lemma to first order only. Where gamma is 0 both visit the "
-        "same states, and there you are right. Whose states does the lemma sum over?",
-        {"states": "old"},
-    ),
-    Mistake(
-        "one_policy_only",
-        "Your answer is 0 in every probe. A policy's own actions have advantage 0 on average, in "
-        "every state. Advantages and actions must belong to two different policies: which is "
-        "which?",
-        {"actions": "old"},
-    ),
-    Mistake(
-        "sign",
-        "Your answer has the wrong sign: it is J(old) - J(new). In the lemma the old policy judges "
-        "by its advantages, and the new one acts. Are two of your arguments swapped?",
-        {"sign": -1.0},
-    ),
-    Mistake(
-        "factor_missing",
-        "Your answer is too small by the factor 1 - gamma: it is an average over visited states, "
-        "a gain per step. The return adds up all steps. Where gamma is 0 you are right.",
-        {"factor": "one"},
-    ),
-    Mistake(
-        "factor_twice",
-        "Your answer is too large by the factor 1 / (1 - gamma). The unnormalised visitation has "
-        "that factor inside already; the distribution has not. Which one do you use? If you call "
-        "`visitation_distribution`, see first whether its numbers sum to 1.",
-        {"factor": "twice"},
-    ),
-    Mistake(
-        "action_values_for_advantages",
-        "You weigh Q, not the advantage. Q without V counts everything that follows, again at "
-        "every step on the way. Let both policies be the same: the difference must then be 0.",
-        {"judge": "action value"},
-    ),
-    Mistake(
-        "actions_not_weighted",
-        "You add up the advantages of all actions of a state with equal weight. The new policy "
-        "does not take them equally often: an average over its actions is asked for.",
-        {"actions": "all"},
-    ),
-    Mistake(
-        "mean_over_actions",
-        "Your answer is too small by the number of actions: you take a mean where the "
-        "probabilities of the actions have done the averaging already. What do the weights of one "
-        "state sum to?",
-        {"actions": "mean"},
-    ),
-    Mistake(
-        "best_actions",
-        "You take the largest advantage of every state. That is the gain of the greedy policy's "
-        "actions. The new policy does what its probabilities say.",
-        {"actions": "best"},
+    *catalogue(
+        """
+    states_of_the_old_policy: states="old"
+        You weigh the states as the old policy visits them. That sum is the gain of the surrogate:
+        it agrees with the lemma to first order only. Where gamma is 0 both visit the same states,
+        and there you are right. Whose states does the lemma sum over?
+    one_policy_only: actions="old"
+        Your answer is 0 in every probe. A policy's own actions have advantage 0 on average, in
+        every state. Advantages and actions must belong to two different policies: which is which?
+    sign: sign=-1.0
+        Your answer has the wrong sign: it is J(old) - J(new). In the lemma the old policy judges by
+        its advantages, and the new one acts. Are two of your arguments swapped?
+    factor_missing: factor="one"
+        Your answer is too small by the factor 1 - gamma: it is an average over visited states, a
+        gain per step. The return adds up all steps. Where gamma is 0 you are right.
+    factor_twice: factor="twice"
+        Your answer is too large by the factor 1 / (1 - gamma). The unnormalised visitation has that
+        factor inside already; the distribution has not. Which one do you use? If you call
+        `visitation_distribution`, see first whether its numbers sum to 1.
+    action_values_for_advantages: judge="action value"
+        You weigh Q, not the advantage. Q without V counts everything that follows, again at every
+        step on the way. Let both policies be the same: the difference must then be 0.
+    actions_not_weighted: actions="all"
+        You add up the advantages of all actions of a state with equal weight. The new policy does
+        not take them equally often: an average over its actions is asked for.
+    mean_over_actions: actions="mean"
+        Your answer is too small by the number of actions: you take a mean where the probabilities
+        of the actions have done the averaging already. What do the weights of one state sum to?
+    best_actions: actions="best"
+        You take the largest advantage of every state. That is the gain of the greedy policy's
+        actions. The new policy does what its probabilities say.
+    """
     ),
     *(
         Mistake(
@@ -172,24 +148,19 @@ MISTAKES = (
             ),
         )
     ),
-    Mistake(
-        "states_equally_often",
-        "You average over the states with equal weight. Some are visited more often than others, "
-        "and early visits count more. What says how often?",
-        {"states": "all"},
-    ),
-    Mistake(
-        "first_states_only",
-        "You weigh the states by `initial` alone. That is how often they are visited at time 0; "
-        "later the new policy is elsewhere. Where gamma is 0 you are right.",
-        {"states": "first"},
-    ),
-    Mistake(
-        "return_for_difference",
-        "Your number is J(new). The lemma is about the difference: either J(old) is added, or the "
-        "rewards stand where the old policy's advantages belong. Let both policies be the same: "
-        "the answer must then be 0.",
-        {"constant": "J(old)"},
+    *catalogue(
+        """
+    states_equally_often: states="all"
+        You average over the states with equal weight. Some are visited more often than others, and
+        early visits count more. What says how often?
+    first_states_only: states="first"
+        You weigh the states by `initial` alone. That is how often they are visited at time 0; later
+        the new policy is elsewhere. Where gamma is 0 you are right.
+    return_for_difference: constant="J(old)"
+        Your number is J(new). The lemma is about the difference: either J(old) is added, or the
+        rewards stand where the old policy's advantages belong. Let both policies be the same: the
+        answer must then be 0.
+    """
     ),
 )
 

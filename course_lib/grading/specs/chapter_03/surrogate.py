@@ -2,8 +2,10 @@
 
 import numpy as np
 
-from ...sandbox.tools import gradient, tensor
-from ...spec import Mistake, Probe, Spec
+from ...catalogue import catalogue
+from ...sandbox.tools import gradient, tensor, without_leak
+from ...spec import Probe, Spec
+from ..draws import signed
 
 SIZES = {
     "three steps": (3, 0.0),
@@ -20,8 +22,7 @@ def harness(function, log_probs, old_log_probs, advantages):
     tensors = [tensor(x, True) for x in (log_probs, old_log_probs, advantages)]
     objective = function(*tensors)
     slope, *leaks = [gradient(objective, x) for x in tensors]
-    leaks = [np.zeros(len(log_probs)) if leak is None else leak for leak in leaks]
-    return objective, slope, *leaks
+    return objective, slope, *(without_leak(leak, log_probs) for leak in leaks)
 
 
 def probes(generator):
@@ -30,12 +31,12 @@ def probes(generator):
     for title, (size, offset) in SIZES.items():
         # Eighths are exact in float32 even at -900.
         old = offset - generator.integers(2, 24, size=size) / 8
-        change = generator.choice([-1.0, 1.0], size=size) * generator.integers(2, 8, size) / 8
+        change = signed(generator, 2, 8, size, unit=8)
         if size > 1:
             change[:2] = np.abs(change[:2]) * [1, -1]
         if "the same" in title:
             change = np.zeros(size)
-        advantages = generator.choice([-1.0, 1.0], size=size) * generator.integers(5, 40, size) / 10
+        advantages = signed(generator, 5, 40, size)
         advantages[0] = abs(advantages[0]) + 4.0
         calls.append(Probe(title, (old + change, old, advantages)))
     return calls
@@ -82,132 +83,75 @@ def variant(
     return sign * (terms.sum() if average == "sum" else terms.mean())
 
 
-MISTAKES = (
-    Mistake(
-        "sign",
-        "Your surrogate has the wrong sign. It estimates how much better the new policy is, so it "
-        "is to be maximised. An optimiser that minimises gets the minus sign where it is called.",
-        {"sign": -1.0},
-    ),
-    Mistake(
-        "sum_for_mean",
-        "Your surrogate is too large by the number of steps: it is a sum. The mean estimates an "
-        "expectation, whatever the size of the batch.",
-        {"average": "sum"},
-    ),
-    Mistake(
-        "ratio_inverted",
-        "Your ratio is upside down. An action that the new policy takes more often than the old "
-        "one must count more, so its ratio is above 1. Look at the sign of the gradient where the "
-        "advantage is positive.",
-        {"ratio": "inverted"},
-    ),
-    Mistake(
-        "logarithm_of_the_ratio",
-        "You weigh the advantages by the logarithm of the ratio. At the old policy its gradient is "
-        "the right one, but its value there is 0. Elsewhere neither is right. Compare the fourth "
-        "probe with the others.",
-        {"ratio": "logarithm"},
-    ),
-    Mistake(
-        "ratio_of_logarithms",
-        "You divide one log-probability by the other. The ratio is one of probabilities: where a "
-        "step is half as likely as before it must be 1/2. What becomes of a quotient under the "
-        "logarithm?",
-        {"ratio": "of logarithms"},
-    ),
-    Mistake(
-        "probabilities_underflow",
-        "You turn both log-probabilities into probabilities and divide then. Around -900 both are "
-        "0 in floating point, and 0 / 0 is NaN. Every other probe is right. The ratio itself is an "
-        "ordinary number: which operation comes first?",
-        {"ratio": "probabilities"},
-    ),
-    Mistake(
-        "old_policy_ignored",
-        "The old log-probabilities have no effect: you weigh by the probability under the new "
-        "policy. The actions came from the old policy, so frequent ones are frequent in the batch "
-        "already.",
-        {"ratio": "new probability"},
-    ),
-    Mistake(
-        "policy_gradient_objective",
-        "You weigh log-probabilities: the objective of chapter 1. Its gradient is right only while "
-        "the two policies are the same, as in the fourth probe. Its value means nothing.",
-        {"ratio": "new logarithm"},
-    ),
-    Mistake(
-        "ratio_minus_one",
-        "Your gradient is right, the value is off by the mean advantage: 1 is subtracted from the "
-        "ratio. While the two policies are the same, as in the fourth probe, the ratio is 1 and "
-        "the surrogate is the mean advantage.",
-        {"ratio": "minus one"},
-    ),
-    Mistake(
-        "advantages_ignored",
-        "The advantages have no effect: your mean is that of the ratios alone. It is near 1 for "
-        "every policy and says nothing about which one is better.",
-        {"weigh": "nothing"},
-    ),
-    Mistake(
-        "data_not_detached",
-        "The surrogate is right, but gradients also flow into the old log-probabilities and into "
-        "the advantages. Both are data. If they were computed from the network itself, the old "
-        "policy would move along with the new one.",
-        {"old": "graph", "weigh": "graph"},
-    ),
-    Mistake(
-        "gradient_through_the_old_policy",
-        "The surrogate is right, but a gradient also flows into the old log-probabilities. The old "
-        "policy does not move. If both sides came from one network the two gradients would cancel, "
-        "and nothing would be learned.",
-        {"old": "graph"},
-    ),
-    Mistake(
-        "gradient_through_the_advantages",
-        "The surrogate is right, but a gradient also flows into the advantages. They are data "
-        "here: where they come from a critic, maximising the surrogate would make the critic "
-        "promise more than there is.",
-        {"weigh": "graph"},
-    ),
-    Mistake(
-        "detached",
-        "The surrogate is the right number, but it has no gradient: the new log-probabilities are "
-        "cut off from the policy. Which of the three arguments are data, and which is not?",
-        {"cut": True},
-    ),
-    Mistake(
-        "self_normalised",
-        "You divide by the sum of the ratios instead of the number of steps. That is the "
-        "self-normalised estimator. It has less variance and some bias, and with one step it has "
-        "no gradient, as the second probe shows.",
-        {"average": "self-normalised"},
-    ),
-    Mistake(
-        "product_of_means",
-        "You multiply the mean ratio by the mean advantage. With one step that is the same, with "
-        "more it is not: each ratio belongs to its own advantage.",
-        {"average": "product"},
-    ),
-    Mistake(
-        "advantages_normalised",
-        "You normalise the advantages first. That is a step of its own, chapter 2, and changes the "
-        "value of the surrogate. With one step it leaves NaN.",
-        {"scaled": "normalised"},
-    ),
-    Mistake(
-        "advantages_normalised_population",
-        "You normalise the advantages first. That is a step of its own, chapter 2, and changes the "
-        "value of the surrogate. With one step it leaves 0, and nothing is learned.",
-        {"scaled": "normalised, population"},
-    ),
-    Mistake(
-        "clipped",
-        "You clip the ratio to the range from 0.8 to 1.2, and steps outside have no gradient. That "
-        "is an idea of chapter 10, and not quite that either. The surrogate of this chapter keeps "
-        "every ratio as it is.",
-        {"clip": True},
-    ),
+MISTAKES = catalogue(
+    """
+    sign: sign=-1.0
+        Your surrogate has the wrong sign. It estimates how much better the new policy is, so it is
+        to be maximised. An optimiser that minimises gets the minus sign where it is called.
+    sum_for_mean: average="sum"
+        Your surrogate is too large by the number of steps: it is a sum. The mean estimates an
+        expectation, whatever the size of the batch.
+    ratio_inverted: ratio="inverted"
+        Your ratio is upside down. An action that the new policy takes more often than the old one
+        must count more, so its ratio is above 1. Look at the sign of the gradient where the
+        advantage is positive.
+    logarithm_of_the_ratio: ratio="logarithm"
+        You weigh the advantages by the logarithm of the ratio. At the old policy its gradient is
+        the right one, but its value there is 0. Elsewhere neither is right. Compare the fourth
+        probe with the others.
+    ratio_of_logarithms: ratio="of logarithms"
+        You divide one log-probability by the other. The ratio is one of probabilities: where a step
+        is half as likely as before it must be 1/2. What becomes of a quotient under the logarithm?
+    probabilities_underflow: ratio="probabilities"
+        You turn both log-probabilities into probabilities and divide then. Around -900 both are 0
+        in floating point, and 0 / 0 is NaN. Every other probe is right. The ratio itself is an
+        ordinary number: which operation comes first?
+    old_policy_ignored: ratio="new probability"
+        The old log-probabilities have no effect: you weigh by the probability under the new policy.
+        The actions came from the old policy, so frequent ones are frequent in the batch already.
+    policy_gradient_objective: ratio="new logarithm"
+        You weigh log-probabilities: the objective of chapter 1. Its gradient is right only while
+        the two policies are the same, as in the fourth probe. Its value means nothing.
+    ratio_minus_one: ratio="minus one"
+        Your gradient is right, the value is off by the mean advantage: 1 is subtracted from the
+        ratio. While the two policies are the same, as in the fourth probe, the ratio is 1 and the
+        surrogate is the mean advantage.
+    advantages_ignored: weigh="nothing"
+        The advantages have no effect: your mean is that of the ratios alone. It is near 1 for every
+        policy and says nothing about which one is better.
+    data_not_detached: old="graph", weigh="graph"
+        The surrogate is right, but gradients also flow into the old log-probabilities and into the
+        advantages. Both are data. If they were computed from the network itself, the old policy
+        would move along with the new one.
+    gradient_through_the_old_policy: old="graph"
+        The surrogate is right, but a gradient also flows into the old log-probabilities. The old
+        policy does not move. If both sides came from one network the two gradients would cancel,
+        and nothing would be learned.
+    gradient_through_the_advantages: weigh="graph"
+        The surrogate is right, but a gradient also flows into the advantages. They are data here:
+        where they come from a critic, maximising the surrogate would make the critic promise more
+        than there is.
+    detached: cut=True
+        The surrogate is the right number, but it has no gradient: the new log-probabilities are cut
+        off from the policy. Which of the three arguments are data, and which is not?
+    self_normalised: average="self-normalised"
+        You divide by the sum of the ratios instead of the number of steps. That is the
+        self-normalised estimator. It has less variance and some bias, and with one step it has no
+        gradient, as the second probe shows.
+    product_of_means: average="product"
+        You multiply the mean ratio by the mean advantage. With one step that is the same, with more
+        it is not: each ratio belongs to its own advantage.
+    advantages_normalised: scaled="normalised"
+        You normalise the advantages first. That is a step of its own, chapter 2, and changes the
+        value of the surrogate. With one step it leaves NaN.
+    advantages_normalised_population: scaled="normalised, population"
+        You normalise the advantages first. That is a step of its own, chapter 2, and changes the
+        value of the surrogate. With one step it leaves 0, and nothing is learned.
+    clipped: clip=True
+        You clip the ratio to the range from 0.8 to 1.2, and steps outside have no gradient. That is
+        an idea of chapter 10, and not quite that either. The surrogate of this chapter keeps every
+        ratio as it is.
+    """
 )
 
 SPEC = Spec(

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ...spec import Mistake, Probe, Spec
+from ...catalogue import catalogue
+from ...spec import Probe, Spec
 from .worlds import chain_of, draw_distributions
 
 SIZES = {
@@ -73,97 +74,56 @@ def variant(
     return (1 - gamma) ** power * visits
 
 
-MISTAKES = (
-    Mistake(
-        "not_normalised",
-        "Your numbers do not sum to 1 but to 1 / (1 - gamma): they are rho, the expected "
-        "discounted number of visits. A distribution is asked for. Where gamma is 0 the two are "
-        "the same, which is why that probe is right.",
-        {"scale": "one"},
-    ),
-    Mistake(
-        "normalised_twice",
-        "Your numbers sum to 1 - gamma instead of 1: the normalising factor is in them twice. How "
-        "often does a sum of gamma to the power t need it?",
-        {"scale": "twice"},
-    ),
-    Mistake(
-        "divided_by_one_minus_gamma",
-        "You divide by 1 - gamma where the sum of visits is already that large. Add up your "
-        "numbers: a distribution gives 1.",
-        {"scale": "divided"},
-    ),
-    Mistake(
-        "chain_transposed",
-        "Rows and columns of the chain have changed places. Row s of the chain says where s leads "
-        "to; a distribution is carried along from where it is to where it goes. Your numbers do "
-        "not sum to 1. Which side of the matrix does a distribution stand on?",
-        {"side": "right"},
-    ),
-    Mistake(
-        "chain_transposed_and_rescaled",
-        "You divide by the sum, which hides that rows and columns of the chain have changed "
-        "places. Row s of the chain says where s leads to. Without the division your numbers would "
-        "not sum to 1: with the right matrix they do by themselves.",
-        {"side": "right", "scale": "its sum"},
-    ),
-    Mistake(
-        "starts_after_the_first_step",
-        "Your sum starts with the state after the first action, at full weight. The state at time "
-        "0 counts too, and it counts most. Where gamma is 0 the answer is `initial`; yours is "
-        "where the first action leads.",
-        {"terms": "from the next state"},
-    ),
-    Mistake(
-        "initial_ignored",
-        "Your process starts in every state equally often. The first state is drawn from "
-        "`initial`; where gamma is 0 the answer is `initial` itself.",
-        {"start": "uniform"},
-    ),
-    Mistake(
-        "starts_in_state_0",
-        "Your process always starts in state 0. The first state is drawn from `initial`; where "
-        "gamma is 0 the answer is `initial` itself.",
-        {"start": "state 0"},
-    ),
-    Mistake(
-        "policy_ignored",
-        "You average the transitions over the actions with equal weight. The policy does not take "
-        "its actions equally often: which weight belongs to action a in state s?",
-        {"act": "uniform"},
-    ),
-    Mistake(
-        "actions_added_up",
-        "You add up the transitions of all actions. The rows of your chain then sum to the number "
-        "of actions instead of 1. What weighs the actions?",
-        {"act": "sum"},
-    ),
-    Mistake(
-        "first_state_missing",
-        "Your sum starts at t = 1, so the state in which the process starts is not counted. Your "
-        "numbers sum to gamma. Where gamma is 0 nothing is left of them.",
-        {"terms": "without the first"},
-    ),
-    Mistake(
-        "one_discount_too_many",
-        "All your numbers are too small by one factor gamma. The state at time 0 has weight 1 in "
-        "the sum, before it is normalised.",
-        {"weight": "gamma^(t + 1)"},
-    ),
-    Mistake(
-        "a_hundred_steps",
-        "Your sum stops after 100 steps. With gamma 0.97 almost 5 percent of the weight lies "
-        "behind them, so your numbers do not sum to 1. The sum has no last term; what is its "
-        "closed form?",
-        {"terms": "a hundred"},
-    ),
-    Mistake(
-        "stationary_distribution",
-        "You return where the chain settles in the long run. That does not depend on gamma or on "
-        "`initial`. The discounted distribution gives early states more weight: where gamma is 0 "
-        "it is `initial`.",
-        {"discount": "none"},
-    ),
+MISTAKES = catalogue(
+    """
+    not_normalised: scale="one"
+        Your numbers do not sum to 1 but to 1 / (1 - gamma): they are rho, the expected discounted
+        number of visits. A distribution is asked for. Where gamma is 0 the two are the same, which
+        is why that probe is right.
+    normalised_twice: scale="twice"
+        Your numbers sum to 1 - gamma instead of 1: the normalising factor is in them twice. How
+        often does a sum of gamma to the power t need it?
+    divided_by_one_minus_gamma: scale="divided"
+        You divide by 1 - gamma where the sum of visits is already that large. Add up your numbers:
+        a distribution gives 1.
+    chain_transposed: side="right"
+        Rows and columns of the chain have changed places. Row s of the chain says where s leads to;
+        a distribution is carried along from where it is to where it goes. Your numbers do not sum
+        to 1. Which side of the matrix does a distribution stand on?
+    chain_transposed_and_rescaled: side="right", scale="its sum"
+        You divide by the sum, which hides that rows and columns of the chain have changed places.
+        Row s of the chain says where s leads to. Without the division your numbers would not sum to
+        1: with the right matrix they do by themselves.
+    starts_after_the_first_step: terms="from the next state"
+        Your sum starts with the state after the first action, at full weight. The state at time 0
+        counts too, and it counts most. Where gamma is 0 the answer is `initial`; yours is where the
+        first action leads.
+    initial_ignored: start="uniform"
+        Your process starts in every state equally often. The first state is drawn from `initial`;
+        where gamma is 0 the answer is `initial` itself.
+    starts_in_state_0: start="state 0"
+        Your process always starts in state 0. The first state is drawn from `initial`; where gamma
+        is 0 the answer is `initial` itself.
+    policy_ignored: act="uniform"
+        You average the transitions over the actions with equal weight. The policy does not take its
+        actions equally often: which weight belongs to action a in state s?
+    actions_added_up: act="sum"
+        You add up the transitions of all actions. The rows of your chain then sum to the number of
+        actions instead of 1. What weighs the actions?
+    first_state_missing: terms="without the first"
+        Your sum starts at t = 1, so the state in which the process starts is not counted. Your
+        numbers sum to gamma. Where gamma is 0 nothing is left of them.
+    one_discount_too_many: weight="gamma^(t + 1)"
+        All your numbers are too small by one factor gamma. The state at time 0 has weight 1 in the
+        sum, before it is normalised.
+    a_hundred_steps: terms="a hundred"
+        Your sum stops after 100 steps. With gamma 0.97 almost 5 percent of the weight lies behind
+        them, so your numbers do not sum to 1. The sum has no last term; what is its closed form?
+    stationary_distribution: discount="none"
+        You return where the chain settles in the long run. That does not depend on gamma or on
+        `initial`. The discounted distribution gives early states more weight: where gamma is 0 it
+        is `initial`.
+    """
 )
 
 SPEC = Spec(

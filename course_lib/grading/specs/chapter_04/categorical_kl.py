@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from ...spec import Mistake, Probe, Spec
+from ...catalogue import Mistake, catalogue
+from ...spec import Probe, Spec
 from ..chapter_03.worlds import draw_policies
 
 SIZES = {
@@ -104,87 +105,57 @@ def kept_above(epsilon):
 
 
 MISTAKES = (
-    Mistake(
-        "reversed",
-        "You return KL(new || old). The two directions are different numbers: here the old policy "
-        "weighs the logarithms, because its actions are what a batch holds. Where the new policy "
-        "rules out an action that the old one takes, yours is finite and should be infinite.",
-        {"direction": "new to old"},
-    ),
-    Mistake(
-        "symmetric",
-        "You return the mean of both directions. KL is not symmetric, and the bounds of this book "
-        "use KL(old || new) alone: only the old policy's probabilities weigh the logarithms.",
-        {"direction": "symmetric"},
-    ),
-    Mistake(
-        "sign",
-        "Your numbers have the wrong sign. A KL divergence is never negative; it is 0 where the "
-        "two policies agree. Which one stands above in the ratio?",
-        {"sign": -1.0},
-    ),
-    Mistake(
-        "zeros_give_nan",
-        "Where the old policy never takes an action you get NaN: 0 times the logarithm of 0. Such "
-        "an action adds nothing, as p log p goes to 0 with p. The probes without zeros are right.",
-        {"zeros": "nothing done"},
-    ),
-    Mistake(
-        "zeros_skipped",
-        "You skip every action with a zero in it. That is right where the old policy never takes "
-        "it. Where the new policy alone rules it out, the KL is infinite: one sample of the old "
-        "policy could prove that it was not the new one.",
-        {"zeros": "skipped"},
-    ),
-    Mistake(
-        "infinity_replaced",
-        "`nan_to_num` does two things. It puts 0 for NaN, which is right where the old policy "
-        "never takes an action. But it also puts the largest float for infinity, and the KL of a "
-        "policy that rules out an action should stay infinite.",
-        function=infinity_replaced,
+    *catalogue(
+        """
+    reversed: direction="new to old"
+        You return KL(new || old). The two directions are different numbers: here the old policy
+        weighs the logarithms, because its actions are what a batch holds. Where the new policy
+        rules out an action that the old one takes, yours is finite and should be infinite.
+    symmetric: direction="symmetric"
+        You return the mean of both directions. KL is not symmetric, and the bounds of this book use
+        KL(old || new) alone: only the old policy's probabilities weigh the logarithms.
+    sign: sign=-1.0
+        Your numbers have the wrong sign. A KL divergence is never negative; it is 0 where the two
+        policies agree. Which one stands above in the ratio?
+    zeros_give_nan: zeros="nothing done"
+        Where the old policy never takes an action you get NaN: 0 times the logarithm of 0. Such an
+        action adds nothing, as p log p goes to 0 with p. The probes without zeros are right.
+    zeros_skipped: zeros="skipped"
+        You skip every action with a zero in it. That is right where the old policy never takes it.
+        Where the new policy alone rules it out, the KL is infinite: one sample of the old policy
+        could prove that it was not the new one.
+    infinity_replaced: infinity_replaced
+        `nan_to_num` does two things. It puts 0 for NaN, which is right where the old policy never
+        takes an action. But it also puts the largest float for infinity, and the KL of a policy
+        that rules out an action should stay infinite.
+    """,
+        infinity_replaced,
     ),
     *(kept_above(epsilon) for epsilon in EPSILONS),
-    Mistake(
-        "not_weighted",
-        "You add up the logarithms of the ratios with equal weight. KL is an expectation: how "
-        "often does the old policy take each action? Some of your numbers are negative.",
-        {"weigh": "nothing"},
-    ),
-    Mistake(
-        "cross_entropy",
-        "You return the cross-entropy. It is not 0 where the two policies agree: the entropy of "
-        "the old policy is still inside.",
-        {"compare": "cross-entropy"},
-    ),
-    Mistake(
-        "base_two",
-        "Your numbers are too large by 1 / ln 2, about 1.44: they are in bits. The constants of "
-        "Pinsker's inequality, and the book, are in nats.",
-        {"base": "two"},
-    ),
-    Mistake(
-        "mean_over_actions",
-        "Your numbers are too small by the number of actions: you take a mean over them. The "
-        "probabilities are the weights of the average already; their terms add up.",
-        {"over": "mean"},
-    ),
-    Mistake(
-        "over_states",
-        "You add up over the states, one number per action. A policy's row holds the actions of "
-        "one state: an answer has one number per row.",
-        {"axis": "states"},
-    ),
-    Mistake(
-        "mean_over_states",
-        "You return the mean over the states. One number per state is asked for: TRPO's theory "
-        "takes their maximum, its practice their mean.",
-        {"axis": "mean over states"},
-    ),
-    Mistake(
-        "max_over_states",
-        "You return the largest KL over the states. One number per state is asked for: TRPO's "
-        "theory takes their maximum, its practice their mean.",
-        {"axis": "max over states"},
+    *catalogue(
+        """
+    not_weighted: weigh="nothing"
+        You add up the logarithms of the ratios with equal weight. KL is an expectation: how often
+        does the old policy take each action? Some of your numbers are negative.
+    cross_entropy: compare="cross-entropy"
+        You return the cross-entropy. It is not 0 where the two policies agree: the entropy of the
+        old policy is still inside.
+    base_two: base="two"
+        Your numbers are too large by 1 / ln 2, about 1.44: they are in bits. The constants of
+        Pinsker's inequality, and the book, are in nats.
+    mean_over_actions: over="mean"
+        Your numbers are too small by the number of actions: you take a mean over them. The
+        probabilities are the weights of the average already; their terms add up.
+    over_states: axis="states"
+        You add up over the states, one number per action. A policy's row holds the actions of one
+        state: an answer has one number per row.
+    mean_over_states: axis="mean over states"
+        You return the mean over the states. One number per state is asked for: TRPO's theory takes
+        their maximum, its practice their mean.
+    max_over_states: axis="max over states"
+        You return the largest KL over the states. One number per state is asked for: TRPO's theory
+        takes their maximum, its practice their mean.
+    """
     ),
 )
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ...spec import Mistake, Probe, Spec
+from ...catalogue import catalogue
+from ...spec import Probe, Spec
 from ..chapter_03.worlds import draw_distributions
 
 SIZES = {
@@ -103,118 +104,66 @@ def variant(
     return answer / answer.sum(axis=1, keepdims=True) if renormalise else answer
 
 
-MISTAKES = (
-    Mistake(
-        "weights_swapped",
-        "The two weights have changed places: with omega 0 you return the greedy policy. omega is "
-        "how far the step goes, so a small omega leaves most of the old policy.",
-        {"weights": "swapped"},
-    ),
-    Mistake(
-        "old_policy_not_reduced",
-        "Your rows sum to 1 + omega. What the greedy action gains must be taken from somewhere: "
-        "what happens to the old probabilities?",
-        {"weights": "added"},
-    ),
-    Mistake(
-        "added_and_renormalised",
-        "You add omega to the best action and divide by the sum. Your rows sum to 1, but the "
-        "greedy policy has weight omega / (1 + omega) in them. With omega 1 nothing of the old "
-        "policy should be left.",
-        {"weights": "added", "renormalise": True},
-    ),
-    Mistake(
-        "old_share_of_the_best_lost",
-        "The best action has probability omega exactly, so your rows sum to less than 1. The old "
-        "policy took that action now and then as well, and goes on doing so.",
-        {"weights": "set"},
-    ),
-    Mistake(
-        "taken_evenly",
-        "What the best action gains you take from the others in equal parts, so a rare action can "
-        "get a negative probability. In a mixture the old policy shrinks as a whole: its actions "
-        "keep their proportions.",
-        {"weights": "taken evenly"},
-    ),
-    Mistake(
-        "greedy_policy",
-        "omega has no effect: you return the greedy policy itself, as policy iteration does. The "
-        "conservative step goes only part of the way.",
-        {"weights": "greedy"},
-    ),
-    Mistake(
-        "worst_action",
-        "Your mixture moves towards the action with the smallest advantage. Look at which entry of "
-        "a row grows, and at its advantage.",
-        {"target": "worst"},
-    ),
-    Mistake(
-        "largest_magnitude",
-        "Your mixture moves towards the action whose advantage is largest in size, whatever its "
-        "sign. A strongly negative one is to be avoided.",
-        {"target": "largest"},
-    ),
-    Mistake(
-        "favourite_action",
-        "Your mixture moves towards the action that the old policy takes most often. Greedy means "
-        "greedy in the advantages: how often an action was taken does not say how good it is.",
-        {"target": "favourite"},
-    ),
-    Mistake(
-        "advantages_weighted_by_old",
-        "You compare advantage times probability. A rarely taken action can be the best one; the "
-        "greedy policy looks at the advantage alone.",
-        {"target": "product"},
-    ),
-    Mistake(
-        "one_action_for_all_states",
-        "You look for one maximum in the whole array, so the same action grows in every row. Each "
-        "state has a best action of its own. The probe with one state is right.",
-        {"target": "one action"},
-    ),
-    Mistake(
-        "one_action_by_its_sum",
-        "You add up the advantages over the states, so the same action grows in every row. Each "
-        "state has a best action of its own: a maximum is taken in every row. The probe with one "
-        "state is right.",
-        {"target": "one action by its sum"},
-    ),
-    Mistake(
-        "softmax_target",
-        "You mix with a softmax of the advantages. The policy mixed in takes the best action with "
-        "probability 1: with omega 1 every row must hold one 1 and zeros.",
-        {"target": "softmax"},
-    ),
-    Mistake(
-        "uniform_target",
-        "You mix with the uniform policy. That is epsilon-greedy's way to explore, and the "
-        "advantages have no effect on it. This step is meant to improve.",
-        {"target": "uniform"},
-    ),
-    Mistake(
-        "improving_actions",
-        "You mix in all actions with a positive advantage. The policy mixed in takes the best one "
-        "alone: with omega 1 every row must hold one 1 and zeros.",
-        {"target": "improving"},
-    ),
-    Mistake(
-        "ties_shared",
-        "Where two actions are equally good you share omega between them. As good a policy, but "
-        "not the one that is asked for: the first of them gets all.",
-        {"ties": "shared"},
-    ),
-    Mistake(
-        "ties_counted_twice",
-        "Where two actions are equally good each of them gets omega, so that row sums to more than "
-        "1. Only the first of them is asked for.",
-        {"ties": "all"},
-    ),
-    Mistake(
-        "last_of_ties",
-        "Where two actions are equally good the last of them gets omega. The first one is asked "
-        "for; all other rows are right.",
-        {"ties": "last"},
-    ),
+MISTAKES = catalogue(
+    """
+    weights_swapped: weights="swapped"
+        The two weights have changed places: with omega 0 you return the greedy policy. omega is how
+        far the step goes, so a small omega leaves most of the old policy.
+    old_policy_not_reduced: weights="added"
+        Your rows sum to 1 + omega. What the greedy action gains must be taken from somewhere: what
+        happens to the old probabilities?
+    added_and_renormalised: weights="added", renormalise=True
+        You add omega to the best action and divide by the sum. Your rows sum to 1, but the greedy
+        policy has weight omega / (1 + omega) in them. With omega 1 nothing of the old policy should
+        be left.
+    old_share_of_the_best_lost: weights="set"
+        The best action has probability omega exactly, so your rows sum to less than 1. The old
+        policy took that action now and then as well, and goes on doing so.
+    taken_evenly: weights="taken evenly"
+        What the best action gains you take from the others in equal parts, so a rare action can get
+        a negative probability. In a mixture the old policy shrinks as a whole: its actions keep
+        their proportions.
+    greedy_policy: weights="greedy"
+        omega has no effect: you return the greedy policy itself, as policy iteration does. The
+        conservative step goes only part of the way.
+    worst_action: target="worst"
+        Your mixture moves towards the action with the smallest advantage. Look at which entry of a
+        row grows, and at its advantage.
+    largest_magnitude: target="largest"
+        Your mixture moves towards the action whose advantage is largest in size, whatever its sign.
+        A strongly negative one is to be avoided.
+    favourite_action: target="favourite"
+        Your mixture moves towards the action that the old policy takes most often. Greedy means
+        greedy in the advantages: how often an action was taken does not say how good it is.
+    advantages_weighted_by_old: target="product"
+        You compare advantage times probability. A rarely taken action can be the best one; the
+        greedy policy looks at the advantage alone.
+    one_action_for_all_states: target="one action"
+        You look for one maximum in the whole array, so the same action grows in every row. Each
+        state has a best action of its own. The probe with one state is right.
+    one_action_by_its_sum: target="one action by its sum"
+        You add up the advantages over the states, so the same action grows in every row. Each state
+        has a best action of its own: a maximum is taken in every row. The probe with one state is
+        right.
+    softmax_target: target="softmax"
+        You mix with a softmax of the advantages. The policy mixed in takes the best action with
+        probability 1: with omega 1 every row must hold one 1 and zeros.
+    uniform_target: target="uniform"
+        You mix with the uniform policy. That is epsilon-greedy's way to explore, and the advantages
+        have no effect on it. This step is meant to improve.
+    improving_actions: target="improving"
+        You mix in all actions with a positive advantage. The policy mixed in takes the best one
+        alone: with omega 1 every row must hold one 1 and zeros.
+    ties_shared: ties="shared"
+        Where two actions are equally good you share omega between them. As good a policy, but not
+        the one that is asked for: the first of them gets all.
+    ties_counted_twice: ties="all"
+        Where two actions are equally good each of them gets omega, so that row sums to more than 1.
+        Only the first of them is asked for.
+    last_of_ties: ties="last"
+        Where two actions are equally good the last of them gets omega. The first one is asked for;
+        all other rows are right.
+    """
 )
 
 SPEC = Spec(

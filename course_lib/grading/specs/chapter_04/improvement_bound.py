@@ -2,7 +2,8 @@
 
 import math
 
-from ...spec import Mistake, Probe, Spec
+from ...catalogue import Mistake, catalogue
+from ...spec import Probe, Spec
 
 KINDS = ("mean_tv", "max_tv", "max_kl", "mean_kl")
 CONSTANTS = (2, 4, 2, 2**0.5)  # of each kind's penalty
@@ -50,54 +51,34 @@ def variant(
 
 
 MISTAKES = (
-    Mistake(
-        "penalty_added",
-        "The penalty has the wrong sign: your number lies above the surrogate. A guarantee says "
-        "how much can be lost where the new policy meets other states than the old one.",
-        {"sign": 1.0},
-    ),
-    Mistake(
-        "no_penalty",
-        "You return the surrogate itself. It is right about J(new) to first order only and may lie "
-        "above it. A guarantee has to subtract what that can cost. Only gamma 0 costs nothing.",
-        {"sign": 0.0},
-    ),
-    Mistake(
-        "penalty_only",
-        "The surrogate has no effect in your answer: it is minus the penalty. The guarantee is "
-        "about J(new), so it starts from what the surrogate promises.",
-        {"base": "nothing"},
-    ),
-    Mistake(
-        "surrogate_divided",
-        "You divide the surrogate by 1 - gamma. The book's surrogate includes J(old) and that "
-        "factor already. With gamma 0 there is no penalty and yours is right.",
-        {"base": "per step"},
-    ),
-    Mistake(
-        "horizon_once",
-        "Your penalty lacks one factor 1 / (1 - gamma). Errors grow with the horizon twice: the "
-        "states drift apart over many steps, and each of those steps can cost something.",
-        {"horizon": 1},
-    ),
-    Mistake(
-        "horizon_missing",
-        "Your penalty lacks both factors 1 / (1 - gamma). With gamma 0.9 it is a hundred times too "
-        "small, and would promise what nobody can keep.",
-        {"horizon": 0},
-    ),
-    Mistake(
-        "gamma_missing",
-        "Your penalty lacks the factor gamma. Where gamma is 0 the states that come later do not "
-        "count, so the surrogate is exact and the penalty must vanish.",
-        {"discount": "none"},
-    ),
-    Mistake(
-        "gamma_under_the_root",
-        "In kind mean_kl your gamma stands under the square root. The root belongs to Pinsker's "
-        "inequality, which knows nothing of gamma. Your bound is valid but looser, by the factor "
-        "1 / sqrt(gamma). It is found in print, too.",
-        {"discount": "in the root"},
+    *catalogue(
+        """
+    penalty_added: sign=1.0
+        The penalty has the wrong sign: your number lies above the surrogate. A guarantee says how
+        much can be lost where the new policy meets other states than the old one.
+    no_penalty: sign=0.0
+        You return the surrogate itself. It is right about J(new) to first order only and may lie
+        above it. A guarantee has to subtract what that can cost. Only gamma 0 costs nothing.
+    penalty_only: base="nothing"
+        The surrogate has no effect in your answer: it is minus the penalty. The guarantee is about
+        J(new), so it starts from what the surrogate promises.
+    surrogate_divided: base="per step"
+        You divide the surrogate by 1 - gamma. The book's surrogate includes J(old) and that factor
+        already. With gamma 0 there is no penalty and yours is right.
+    horizon_once: horizon=1
+        Your penalty lacks one factor 1 / (1 - gamma). Errors grow with the horizon twice: the
+        states drift apart over many steps, and each of those steps can cost something.
+    horizon_missing: horizon=0
+        Your penalty lacks both factors 1 / (1 - gamma). With gamma 0.9 it is a hundred times too
+        small, and would promise what nobody can keep.
+    gamma_missing: discount="none"
+        Your penalty lacks the factor gamma. Where gamma is 0 the states that come later do not
+        count, so the surrogate is exact and the penalty must vanish.
+    gamma_under_the_root: discount="in the root"
+        In kind mean_kl your gamma stands under the square root. The root belongs to Pinsker's
+        inequality, which knows nothing of gamma. Your bound is valid but looser, by the factor 1 /
+        sqrt(gamma). It is found in print, too.
+    """
     ),
     Mistake(
         "half_missing_in_max_kl",
@@ -105,31 +86,23 @@ MISTAKES = (
         "the TRPO paper states. It follows from TV^2 <= KL; Pinsker's inequality gives half of it.",
         {"constants": (2, 4, 4, 2**0.5)},
     ),
-    Mistake(
-        "half_missing_in_mean_kl",
-        "In kind mean_kl your penalty is too large by the square root of 2. Pinsker's inequality "
-        "bounds TV^2 by half of the KL: where does that half stand in yours?",
-        {"constants": (2, 4, 2, 2)},
-    ),
-    Mistake(
-        "half_outside_the_root",
-        "In kind mean_kl the 2 stands outside the root, and your penalty is too small by the "
-        "square root of 2. Pinsker's inequality bounds TV^2 by half of the KL. The root is taken "
-        "of both sides as a whole.",
-        {"constants": (2, 4, 2, 1)},
-    ),
-    Mistake(
-        "never_below_zero",
-        "You cut the bound off at 0. The return itself may be negative, and then a bound of 0 is "
-        "false. Even where it is positive, a negative bound says truthfully that nothing is "
-        "guaranteed.",
-        {"floor": True},
-    ),
-    Mistake(
-        "pinsker_without_its_half",
-        "In both kinds with a KL you use TV^2 <= KL. That is true, but Pinsker's inequality gives "
-        "half of the KL. The kinds with a total variation are right.",
-        {"constants": (2, 4, 4, 2)},
+    *catalogue(
+        """
+    half_missing_in_mean_kl: constants=(2, 4, 2, 2)
+        In kind mean_kl your penalty is too large by the square root of 2. Pinsker's inequality
+        bounds TV^2 by half of the KL: where does that half stand in yours?
+    half_outside_the_root: constants=(2, 4, 2, 1)
+        In kind mean_kl the 2 stands outside the root, and your penalty is too small by the square
+        root of 2. Pinsker's inequality bounds TV^2 by half of the KL. The root is taken of both
+        sides as a whole.
+    never_below_zero: floor=True
+        You cut the bound off at 0. The return itself may be negative, and then a bound of 0 is
+        false. Even where it is positive, a negative bound says truthfully that nothing is
+        guaranteed.
+    pinsker_without_its_half: constants=(2, 4, 4, 2)
+        In both kinds with a KL you use TV^2 <= KL. That is true, but Pinsker's inequality gives
+        half of the KL. The kinds with a total variation are right.
+    """
     ),
     Mistake(
         "eps_not_replaced",
@@ -150,11 +123,12 @@ MISTAKES = (
         "replaced: put half of the KL in its place and see which constant is left.",
         {"constants": (2, 4, 1, 2**0.5)},
     ),
-    Mistake(
-        "alpha_not_squared",
-        "In kind max_tv the divergence enters once. One alpha stands there from the theorem; eps "
-        "brings another, since an expected advantage shrinks as the policies approach each other.",
-        {"powers": (1, 1, 1, 0.5)},
+    *catalogue(
+        """
+    alpha_not_squared: powers=(1, 1, 1, 0.5)
+        In kind max_tv the divergence enters once. One alpha stands there from the theorem; eps
+        brings another, since an expected advantage shrinks as the policies approach each other.
+    """
     ),
     Mistake(
         "kl_squared",
@@ -162,11 +136,12 @@ MISTAKES = (
         "variation: the KL takes the place of alpha squared, not of alpha.",
         {"constants": (2, 4, 4, 2**0.5), "powers": (1, 2, 2, 0.5)},
     ),
-    Mistake(
-        "root_missing",
-        "In kind mean_kl the KL enters without a square root. The theorem has the total variation "
-        "to the first power there: how does it depend on the KL?",
-        {"constants": (2, 4, 2, 1), "powers": (1, 2, 1, 1)},
+    *catalogue(
+        """
+    root_missing: constants=(2, 4, 2, 1), powers=(1, 2, 1, 1)
+        In kind mean_kl the KL enters without a square root. The theorem has the total variation to
+        the first power there: how does it depend on the KL?
+    """
     ),
     Mistake(
         "root_in_max_kl",

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ...spec import Mistake, Probe, Spec
+from ...catalogue import catalogue
+from ...spec import Probe, Spec
 from ..chapter_03.worlds import (
     draw_distributions,
     draw_policies,
@@ -136,176 +137,97 @@ def variant(
     return (np.asarray(best) if output == "number" else candidates[best]), minorants
 
 
-MISTAKES = (
-    Mistake(
-        "no_penalty",
-        "You choose by the surrogate alone. It may lie above J, so its maximum promises nothing, "
-        "and it always goes as far as it can. What keeps the step close to the old policy?",
-        {"sign": 0.0},
-    ),
-    Mistake(
-        "penalty_added",
-        "Your penalty has the wrong sign: it rewards candidates that are far away. A minorant lies "
-        "below J. At the old policy itself yours is right, since its KL is 0.",
-        {"sign": 1.0},
-    ),
-    Mistake(
-        "kl_negative",
-        "Your KL is negative. Its largest value over the states is then the smallest KL, and the "
-        "penalty has become a reward for candidates that are far away. If you call "
-        "`categorical_kl`, repair that one first.",
-        {"sign": 1.0, "over": "min"},
-    ),
-    Mistake(
-        "kl_in_bits",
-        "Your penalties are too large by 1 / ln 2, about 1.44: the KL is in bits. The constant in "
-        "front belongs to nats. If you call `categorical_kl`, repair that one first.",
-        {"measure": "bits"},
-    ),
-    Mistake(
-        "kl_averaged_over_actions",
-        "Your penalties are too small by the number of actions: the KL is averaged over them, "
-        "where its terms add up. If you call `categorical_kl`, repair that one first.",
-        {"measure": "mean over actions"},
-    ),
-    Mistake(
-        "zeros_skipped",
-        "In the fourth probe the last candidate rules out actions of the old policy, and your KL "
-        "skips them. It is infinite there, so this candidate may never be chosen. If you call "
-        "`categorical_kl`, repair that one first.",
-        {"measure": "zeros skipped"},
-    ),
-    Mistake(
-        "penalty_halved",
-        "Your penalties are half as large as they should be, so your minorants promise too much. "
-        "In kind max_kl the factor 2 of eps_A and the half of Pinsker's inequality cancel, and the "
-        "theorem's own 2 is left. If you call `improvement_bound`, look there first.",
-        {"constant": 1},
-    ),
-    Mistake(
-        "number_for_the_policy",
-        "Your minorants are right, but you return the number of the best candidate. Its policy is "
-        "asked for, an array of shape (S, A).",
-        {"output": "number"},
-    ),
-    Mistake(
-        "chosen_by_the_surrogate",
-        "Your minorants are right, but you choose the candidate with the largest surrogate. The "
-        "guarantee belongs to the largest minorant.",
-        {"choose": "surrogate"},
-    ),
-    Mistake(
-        "smallest_minorant",
-        "Your minorants are right, but you choose the smallest. J of the new policy is at least "
-        "its minorant, so a large one is wanted.",
-        {"choose": "smallest"},
-    ),
-    Mistake(
-        "paper_constant",
-        "Your penalty is twice as large as it has to be. That is the constant of the TRPO paper, "
-        "from TV^2 <= KL. Pinsker's inequality gives half of it, as in kind max_kl of "
-        "`improvement_bound`. If you call that one, look there first.",
-        {"constant": 4},
-    ),
-    Mistake(
-        "kl_reversed",
-        "You measure KL(new || old). The guarantee is stated for KL(old || new). The candidate "
-        "that rules out actions of the old policy shows it: its minorant should be minus infinity. "
-        "If you call `categorical_kl`, look there first.",
-        {"direction": "new to old"},
-    ),
-    Mistake(
-        "mean_kl",
-        "You take the mean of the KL over the states with equal weight. The guarantee needs the "
-        "largest KL of all states: the new policy may go where the old one seldom was.",
-        {"over": "mean"},
-    ),
-    Mistake(
-        "mean_kl_of_visited_states",
-        "You take the mean of the KL over the states that the old policy visits. That is TRPO's "
-        "practice. The guarantee with this constant needs the largest KL of all states.",
-        {"over": "d_old"},
-    ),
-    Mistake(
-        "kl_added_up",
-        "You add up the KL over the states. The guarantee asks for less: only the largest one "
-        "counts. Your penalty grows with the number of states.",
-        {"over": "sum"},
-    ),
-    Mistake(
-        "largest_advantage_without_size",
-        "Your eps_A is the largest advantage. It has to be the largest in size: an action that is "
-        "strongly negative counts too. Where no negative one is larger in size you are right.",
-        {"eps": "signed"},
-    ),
-    Mistake(
-        "eps_of_the_new_policy",
-        "You use eps_new, which depends on the candidate. It belongs to the bound with the total "
-        "variation to the first power. With the max KL goes eps_A, one number for all candidates.",
-        {"eps": "new"},
-    ),
-    Mistake(
-        "old_return_missing",
-        "Your choice is right, but all minorants lack J(old). That constant does not change the "
-        "maximum. Without it they cannot be compared with J: at the old policy the two must agree.",
-        {"base": "nothing"},
-    ),
-    Mistake(
-        "visitation_normalised",
-        "Your gains are too small by the factor 1 - gamma: you weigh the states with d. The "
-        "argument is rho already, unnormalised, as the surrogate needs it.",
-        {"scale": "d"},
-    ),
-    Mistake(
-        "visitation_divided",
-        "Your gains are too large by the factor 1 / (1 - gamma). The argument is rho, which sums "
-        "to that number already.",
-        {"scale": "divided"},
-    ),
-    Mistake(
-        "visitation_ignored",
-        "You add up the gains of the states with equal weight. The surrogate weighs each state by "
-        "how often the old policy visits it.",
-        {"scale": "none"},
-    ),
-    Mistake(
-        "old_actions",
-        "Your gains are 0 for every candidate: the old policy's own actions have advantage 0 on "
-        "average. Whose actions does the surrogate judge?",
-        {"actions": "old"},
-    ),
-    Mistake(
-        "actions_weighted_twice",
-        "You weigh the advantages by the probabilities of both policies. An average over the "
-        "candidate's actions needs its own probabilities alone; the old policy is inside the "
-        "advantages and the visitation already.",
-        {"actions": "both"},
-    ),
-    Mistake(
-        "actions_not_weighted",
-        "You add up the advantages with equal weight, so every candidate gets the same gain. The "
-        "surrogate averages them over the candidate's actions.",
-        {"actions": "all"},
-    ),
-    Mistake(
-        "total_variation_for_kl",
-        "You measure the candidates by their total variation. With the right constant that is a "
-        "minorant too, and a higher one. Here the KL is asked for, as in kind max_kl of "
-        "`improvement_bound`.",
-        {"measure": "tv"},
-    ),
-    Mistake(
-        "horizon_once",
-        "Your penalty lacks one factor 1 / (1 - gamma). Compare with kind max_kl of "
-        "`improvement_bound`. If you call that one, look there first.",
-        {"horizon": 1},
-    ),
-    Mistake(
-        "gamma_missing",
-        "Your penalty lacks the factor gamma. Were gamma 0, later states would not count and the "
-        "surrogate would be exact. Compare with kind max_kl of `improvement_bound`.",
-        {"discount": "none"},
-    ),
+MISTAKES = catalogue(
+    """
+    no_penalty: sign=0.0
+        You choose by the surrogate alone. It may lie above J, so its maximum promises nothing, and
+        it always goes as far as it can. What keeps the step close to the old policy?
+    penalty_added: sign=1.0
+        Your penalty has the wrong sign: it rewards candidates that are far away. A minorant lies
+        below J. At the old policy itself yours is right, since its KL is 0.
+    kl_negative: sign=1.0, over="min"
+        Your KL is negative. Its largest value over the states is then the smallest KL, and the
+        penalty has become a reward for candidates that are far away. If you call `categorical_kl`,
+        repair that one first.
+    kl_in_bits: measure="bits"
+        Your penalties are too large by 1 / ln 2, about 1.44: the KL is in bits. The constant in
+        front belongs to nats. If you call `categorical_kl`, repair that one first.
+    kl_averaged_over_actions: measure="mean over actions"
+        Your penalties are too small by the number of actions: the KL is averaged over them, where
+        its terms add up. If you call `categorical_kl`, repair that one first.
+    zeros_skipped: measure="zeros skipped"
+        In the fourth probe the last candidate rules out actions of the old policy, and your KL
+        skips them. It is infinite there, so this candidate may never be chosen. If you call
+        `categorical_kl`, repair that one first.
+    penalty_halved: constant=1
+        Your penalties are half as large as they should be, so your minorants promise too much. In
+        kind max_kl the factor 2 of eps_A and the half of Pinsker's inequality cancel, and the
+        theorem's own 2 is left. If you call `improvement_bound`, look there first.
+    number_for_the_policy: output="number"
+        Your minorants are right, but you return the number of the best candidate. Its policy is
+        asked for, an array of shape (S, A).
+    chosen_by_the_surrogate: choose="surrogate"
+        Your minorants are right, but you choose the candidate with the largest surrogate. The
+        guarantee belongs to the largest minorant.
+    smallest_minorant: choose="smallest"
+        Your minorants are right, but you choose the smallest. J of the new policy is at least its
+        minorant, so a large one is wanted.
+    paper_constant: constant=4
+        Your penalty is twice as large as it has to be. That is the constant of the TRPO paper, from
+        TV^2 <= KL. Pinsker's inequality gives half of it, as in kind max_kl of `improvement_bound`.
+        If you call that one, look there first.
+    kl_reversed: direction="new to old"
+        You measure KL(new || old). The guarantee is stated for KL(old || new). The candidate that
+        rules out actions of the old policy shows it: its minorant should be minus infinity. If you
+        call `categorical_kl`, look there first.
+    mean_kl: over="mean"
+        You take the mean of the KL over the states with equal weight. The guarantee needs the
+        largest KL of all states: the new policy may go where the old one seldom was.
+    mean_kl_of_visited_states: over="d_old"
+        You take the mean of the KL over the states that the old policy visits. That is TRPO's
+        practice. The guarantee with this constant needs the largest KL of all states.
+    kl_added_up: over="sum"
+        You add up the KL over the states. The guarantee asks for less: only the largest one counts.
+        Your penalty grows with the number of states.
+    largest_advantage_without_size: eps="signed"
+        Your eps_A is the largest advantage. It has to be the largest in size: an action that is
+        strongly negative counts too. Where no negative one is larger in size you are right.
+    eps_of_the_new_policy: eps="new"
+        You use eps_new, which depends on the candidate. It belongs to the bound with the total
+        variation to the first power. With the max KL goes eps_A, one number for all candidates.
+    old_return_missing: base="nothing"
+        Your choice is right, but all minorants lack J(old). That constant does not change the
+        maximum. Without it they cannot be compared with J: at the old policy the two must agree.
+    visitation_normalised: scale="d"
+        Your gains are too small by the factor 1 - gamma: you weigh the states with d. The argument
+        is rho already, unnormalised, as the surrogate needs it.
+    visitation_divided: scale="divided"
+        Your gains are too large by the factor 1 / (1 - gamma). The argument is rho, which sums to
+        that number already.
+    visitation_ignored: scale="none"
+        You add up the gains of the states with equal weight. The surrogate weighs each state by how
+        often the old policy visits it.
+    old_actions: actions="old"
+        Your gains are 0 for every candidate: the old policy's own actions have advantage 0 on
+        average. Whose actions does the surrogate judge?
+    actions_weighted_twice: actions="both"
+        You weigh the advantages by the probabilities of both policies. An average over the
+        candidate's actions needs its own probabilities alone; the old policy is inside the
+        advantages and the visitation already.
+    actions_not_weighted: actions="all"
+        You add up the advantages with equal weight, so every candidate gets the same gain. The
+        surrogate averages them over the candidate's actions.
+    total_variation_for_kl: measure="tv"
+        You measure the candidates by their total variation. With the right constant that is a
+        minorant too, and a higher one. Here the KL is asked for, as in kind max_kl of
+        `improvement_bound`.
+    horizon_once: horizon=1
+        Your penalty lacks one factor 1 / (1 - gamma). Compare with kind max_kl of
+        `improvement_bound`. If you call that one, look there first.
+    gamma_missing: discount="none"
+        Your penalty lacks the factor gamma. Were gamma 0, later states would not count and the
+        surrogate would be exact. Compare with kind max_kl of `improvement_bound`.
+    """
 )
 
 SPEC = Spec(

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ...spec import Mistake, Probe, Spec
+from ...catalogue import catalogue
+from ...spec import Probe, Spec
 from ..chapter_03.worlds import draw_policies
 
 SIZES = {
@@ -60,76 +61,44 @@ def variant(old, new, *, half="once", norm="absolute", over="actions", axis="act
     return answer / {"once": 2, "never": 1, "twice": 4}[half]
 
 
-MISTAKES = (
-    Mistake(
-        "half_missing",
-        "Your distances are too large by the factor 2. Every bit of probability that leaves one "
-        "action arrives at another, and you count it twice. The largest distance, between policies "
-        "that never take the same action, is 1.",
-        {"half": "never"},
-    ),
-    Mistake(
-        "half_twice",
-        "Your distances are half as large as they should be. What one policy takes more often adds "
-        "up to the whole total variation; only the sum over all differences is halved. Policies "
-        "that never take the same action are 1 apart.",
-        {"half": "twice"},
-    ),
-    Mistake(
-        "signed_sum",
-        "Your answer is 0 in every state. The differences of two distributions sum to 0, whatever "
-        "they are. What must happen to each difference before it is added?",
-        {"norm": "signed"},
-    ),
-    Mistake(
-        "mean_over_actions",
-        "Your distances are too small by the number of actions: you take a mean over them. The "
-        "differences of one state add up.",
-        {"over": "mean"},
-    ),
-    Mistake(
-        "largest_difference",
-        "You take the largest difference of a single action. Total variation is the largest "
-        "difference of any set of actions. With two actions the two agree; look at a probe with "
-        "more.",
-        {"over": "max"},
-    ),
-    Mistake(
-        "squared_differences",
-        "You add up squared differences. The bounds of this chapter square the total variation, "
-        "but only once it is complete. Differences of probabilities are summed by their size.",
-        {"norm": "square"},
-    ),
-    Mistake(
-        "euclidean_distance",
-        "You measure the straight line between two rows: a root of squares. The largest total "
-        "variation, between policies that never take the same action, must be 1.",
-        {"over": "root"},
-    ),
-    Mistake(
-        "ratios_not_weighted",
-        "You add up how far the ratios new / old are from 1 with equal weight. Half the mean of "
-        "that is right, but it is a mean under the old policy: how often does each action occur?",
-        {"norm": "relative"},
-    ),
-    Mistake(
-        "over_states",
-        "You add up over the states, one number per action. A policy's row holds the actions of "
-        "one state: an answer has one number per row.",
-        {"axis": "states"},
-    ),
-    Mistake(
-        "mean_over_states",
-        "You return the mean over the states. One number per state is asked for: one bound of this "
-        "chapter takes their mean, another their maximum.",
-        {"axis": "mean over states"},
-    ),
-    Mistake(
-        "max_over_states",
-        "You return the largest distance over the states, TRPO's alpha. One number per state is "
-        "asked for: one bound of this chapter takes their maximum, another their mean.",
-        {"axis": "max over states"},
-    ),
+MISTAKES = catalogue(
+    """
+    half_missing: half="never"
+        Your distances are too large by the factor 2. Every bit of probability that leaves one
+        action arrives at another, and you count it twice. The largest distance, between policies
+        that never take the same action, is 1.
+    half_twice: half="twice"
+        Your distances are half as large as they should be. What one policy takes more often adds up
+        to the whole total variation; only the sum over all differences is halved. Policies that
+        never take the same action are 1 apart.
+    signed_sum: norm="signed"
+        Your answer is 0 in every state. The differences of two distributions sum to 0, whatever
+        they are. What must happen to each difference before it is added?
+    mean_over_actions: over="mean"
+        Your distances are too small by the number of actions: you take a mean over them. The
+        differences of one state add up.
+    largest_difference: over="max"
+        You take the largest difference of a single action. Total variation is the largest
+        difference of any set of actions. With two actions the two agree; look at a probe with more.
+    squared_differences: norm="square"
+        You add up squared differences. The bounds of this chapter square the total variation, but
+        only once it is complete. Differences of probabilities are summed by their size.
+    euclidean_distance: over="root"
+        You measure the straight line between two rows: a root of squares. The largest total
+        variation, between policies that never take the same action, must be 1.
+    ratios_not_weighted: norm="relative"
+        You add up how far the ratios new / old are from 1 with equal weight. Half the mean of that
+        is right, but it is a mean under the old policy: how often does each action occur?
+    over_states: axis="states"
+        You add up over the states, one number per action. A policy's row holds the actions of one
+        state: an answer has one number per row.
+    mean_over_states: axis="mean over states"
+        You return the mean over the states. One number per state is asked for: one bound of this
+        chapter takes their mean, another their maximum.
+    max_over_states: axis="max over states"
+        You return the largest distance over the states, TRPO's alpha. One number per state is asked
+        for: one bound of this chapter takes their maximum, another their mean.
+    """
 )
 
 SPEC = Spec(

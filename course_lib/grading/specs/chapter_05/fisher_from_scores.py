@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from ...catalogue import catalogue
 from ...sandbox.tools import tensor
-from ...spec import Mistake, Probe, Spec
+from ...spec import Probe, Spec
 
 # Samples, parameters, whether the rows have weights.
 SCENES = {
@@ -96,97 +97,56 @@ def variant(
     return sign * fisher
 
 
-MISTAKES = (
-    Mistake(
-        "mean_subtracted",
-        "You subtract the mean of the sample from the scores first. The expectation of a score is "
-        "known: it is 0, so nothing has to be estimated. With one sample yours is a matrix of "
-        "zeros.",
-        {"centre": "mean"},
-    ),
-    Mistake(
-        "rows_minus_one",
-        "Without weights you divide by the number of samples minus one. That correction pays for "
-        "a mean estimated from the same data, and here none is. With one sample you divide by 0.",
-        {"divide": "rows - 1"},
-    ),
-    Mistake(
-        "sum_over_rows",
-        "Without weights your matrix is too large by the number of samples: it is a sum. The "
-        "Fisher matrix is an expectation, and more data must not make it grow.",
-        {"divide": "nothing"},
-    ),
-    Mistake(
-        "divided_by_parameters",
-        "Without weights you divide by the number of parameters. Which axis counts the samples? "
-        "`len` of a matrix and of its transpose are two different numbers.",
-        {"divide": "parameters"},
-    ),
-    Mistake(
-        "divided_by_all_entries",
-        "Without weights you divide by the number of all entries of `scores`. The mean is over "
-        "the samples alone; the parameters are the axes of the matrix.",
-        {"divide": "entries"},
-    ),
-    Mistake(
-        "outer_product_of_the_mean",
-        "You average the scores first and multiply afterwards. With one sample that is the same. "
-        "Otherwise the result has rank 1 whatever the data are, and it shrinks to 0 as the "
-        "samples grow in number. Which comes first, the product or the mean?",
-        {"product": "of means"},
-    ),
-    Mistake(
-        "samples_by_samples",
-        "Your matrix has a row and a column for every sample: it holds the products of whole score "
-        "vectors with each other. The Fisher matrix has a row and a column for every parameter.",
-        {"product": "gram"},
-    ),
-    Mistake(
-        "diagonal_matrix",
-        "Only the diagonal is filled. Two parameters that move the policy in similar ways have a "
-        "product of scores that is not 0 on average, and those entries are what sets the natural "
-        "gradient apart from a rescaled one.",
-        {"part": "diagonal"},
-    ),
-    Mistake(
-        "diagonal_only",
-        "You return the mean of the squared scores, one number per parameter: the diagonal of the "
-        "matrix. Each score has to meet every other one, not itself alone.",
-        {"part": "vector"},
-    ),
-    Mistake(
-        "weights_ignored",
-        "The weights have no effect: where they are given, yours is the plain mean. The two "
-        "probes with probabilities are wrong. How often does each row occur?",
-        {"weigh": "never"},
-    ),
-    Mistake(
-        "sum_where_weighted",
-        "Where weights are given they have no effect, and nothing divides the sum: every row "
-        "counts fully. The weights are probabilities, and rare rows must count less.",
-        {"weigh": "sum"},
-    ),
-    Mistake(
-        "weights_twice",
-        "Each row is weighed by the square of its probability. A probability belongs to a product "
-        "of scores, not to each factor. Check: with weights that sum to 1 and all scores equal, "
-        "the matrix is their outer product.",
-        {"weigh": "twice"},
-    ),
-    Mistake(
-        "weights_and_mean",
-        "Where weights are given you weigh the rows and divide by their number as well. The "
-        "weights sum to 1, so they are the mean already. Your matrix is too small there by the "
-        "number of rows.",
-        {"weigh": "and mean"},
-    ),
-    Mistake(
-        "sign",
-        "All your numbers have the wrong sign. A minus belongs to the other form of the Fisher "
-        "matrix, the expected Hessian of the log-probability. Squares on the diagonal are never "
-        "negative.",
-        {"sign": -1.0},
-    ),
+MISTAKES = catalogue(
+    """
+    mean_subtracted: centre="mean"
+        You subtract the mean of the sample from the scores first. The expectation of a score is
+        known: it is 0, so nothing has to be estimated. With one sample yours is a matrix of zeros.
+    rows_minus_one: divide="rows - 1"
+        Without weights you divide by the number of samples minus one. That correction pays for a
+        mean estimated from the same data, and here none is. With one sample you divide by 0.
+    sum_over_rows: divide="nothing"
+        Without weights your matrix is too large by the number of samples: it is a sum. The Fisher
+        matrix is an expectation, and more data must not make it grow.
+    divided_by_parameters: divide="parameters"
+        Without weights you divide by the number of parameters. Which axis counts the samples? `len`
+        of a matrix and of its transpose are two different numbers.
+    divided_by_all_entries: divide="entries"
+        Without weights you divide by the number of all entries of `scores`. The mean is over the
+        samples alone; the parameters are the axes of the matrix.
+    outer_product_of_the_mean: product="of means"
+        You average the scores first and multiply afterwards. With one sample that is the same.
+        Otherwise the result has rank 1 whatever the data are, and it shrinks to 0 as the samples
+        grow in number. Which comes first, the product or the mean?
+    samples_by_samples: product="gram"
+        Your matrix has a row and a column for every sample: it holds the products of whole score
+        vectors with each other. The Fisher matrix has a row and a column for every parameter.
+    diagonal_matrix: part="diagonal"
+        Only the diagonal is filled. Two parameters that move the policy in similar ways have a
+        product of scores that is not 0 on average, and those entries are what sets the natural
+        gradient apart from a rescaled one.
+    diagonal_only: part="vector"
+        You return the mean of the squared scores, one number per parameter: the diagonal of the
+        matrix. Each score has to meet every other one, not itself alone.
+    weights_ignored: weigh="never"
+        The weights have no effect: where they are given, yours is the plain mean. The two probes
+        with probabilities are wrong. How often does each row occur?
+    sum_where_weighted: weigh="sum"
+        Where weights are given they have no effect, and nothing divides the sum: every row counts
+        fully. The weights are probabilities, and rare rows must count less.
+    weights_twice: weigh="twice"
+        Each row is weighed by the square of its probability. A probability belongs to a product of
+        scores, not to each factor. Check: with weights that sum to 1 and all scores equal, the
+        matrix is their outer product.
+    weights_and_mean: weigh="and mean"
+        Where weights are given you weigh the rows and divide by their number as well. The weights
+        sum to 1, so they are the mean already. Your matrix is too small there by the number of
+        rows.
+    sign: sign=-1.0
+        All your numbers have the wrong sign. A minus belongs to the other form of the Fisher
+        matrix, the expected Hessian of the log-probability. Squares on the diagonal are never
+        negative.
+    """
 )
 
 SPEC = Spec(

@@ -4,8 +4,10 @@ import math
 
 import numpy as np
 
+from ...catalogue import catalogue
 from ...sandbox.tools import gradient, tensor
-from ...spec import Mistake, Probe, Spec
+from ...spec import Probe, Spec
+from ..draws import signed
 
 # Shape of the means, then whether each log sigma is shared by all states.
 SCENES = {
@@ -33,12 +35,12 @@ def probes(generator):
         return generator.integers(-20, 21, size=shape) / 10
 
     def log_stds(shape):
-        return generator.choice([-1.0, 1.0], size=shape) * generator.integers(1, 9, shape) / 10
+        return signed(generator, 1, 9, shape)
 
     calls = []
     for title, (shape, *shared) in SCENES.items():
         old_mean = means(shape)
-        moved = generator.choice([-1.0, 1.0], size=shape) * generator.integers(3, 15, shape) / 10
+        moved = signed(generator, 3, 15, shape)
         old, new = (log_stds(shape[1:] if common else shape) for common in shared)
         # Every sigma changes: some grow and some shrink.
         new = np.where(np.abs(new - old) < 0.25, np.round(old + 0.6, 1), new)
@@ -132,172 +134,96 @@ def one_sum_over_all(old_mean, old_log_std, new_mean, new_log_std):
     return log_ratio.sum(dim=-1) + ((-2 * log_ratio).exp() + z**2 - 1).sum() / 2
 
 
-MISTAKES = (
-    Mistake(
-        "reversed",
-        "You compute KL(new || old). The two directions agree where old and new are close, and "
-        "differ where one is wider than the other. The book takes the expectation under the old "
-        "policy, which collected the data. Under which of the two must it be taken?",
-        {"order": "new old"},
-    ),
-    Mistake(
-        "log_std_as_log_variance",
-        "You read the log sigmas as logarithms of the variance. Where the means agree and one "
-        "sigma is twice the other, yours is too small. What is the variance, if the logarithm of "
-        "the standard deviation is given?",
-        {"scale": "log variance"},
-    ),
-    Mistake(
-        "sigma_not_squared",
-        "Standard deviations stand where the variances belong, in the quotient of the two and under "
-        "the squared distance of the means. Test it with old and new one unit apart and sigma 2 "
-        "for both: the KL is 1/8 there.",
-        {"power": 1.0},
-    ),
-    Mistake(
-        "log_ratio_upside_down",
-        "The logarithm of the two sigmas has the wrong sign. A sign to remember: a new policy that "
-        "is much wider than the old one must cost something, and only this term can grow then. "
-        "Yours becomes negative.",
-        {"log_ratio": "old over new"},
-    ),
-    Mistake(
-        "log_ratio_missing",
-        "The logarithm of the two sigmas is missing. Without it the widest new policy always looks "
-        "closest: its value falls to minus one half, and no KL is negative.",
-        {"log_ratio": "none"},
-    ),
-    Mistake(
-        "log_ratio_halved",
-        "The difference of the log sigmas enters with the factor one half. That factor belongs to "
-        "the logarithm of the variances. Is it sigma or sigma squared inside your logarithm?",
-        {"log_ratio": "halved"},
-    ),
-    Mistake(
-        "divided_by_the_old_variance",
-        "You measure the distance of the means in units of the old sigma. The logarithm of the new "
-        "density is what holds the new mean, so whose width stands under that distance?",
-        {"divide": "old"},
-    ),
-    Mistake(
-        "all_in_old_variances",
-        "Everything is divided by the old variance, so the new sigma is in the logarithm alone. "
-        "The logarithm of the new density is averaged, and in it every distance is measured in "
-        "units of the new sigma.",
-        {"divide": "old", "spread": "over old"},
-    ),
-    Mistake(
-        "distance_not_divided",
-        "The squared distance of the means is not divided by any variance. The same distance is "
-        "far for a narrow policy and near for a wide one. The terms that hold the sigmas alone "
-        "are right.",
-        {"divide": "nothing"},
-    ),
-    Mistake(
-        "distance_not_squared",
-        "The distance of the means enters as it is, without a square. The KL must not depend on "
-        "the direction in which the mean moved: swap two means and look.",
-        {"shift": "plain"},
-    ),
-    Mistake(
-        "absolute_distance",
-        "The distance of the means enters by its absolute value, not by its square. A KL is flat "
-        "at equal means: half the distance costs a quarter.",
-        {"shift": "absolute"},
-    ),
-    Mistake(
-        "means_missing",
-        "The means have no effect, only the sigmas do. Two Gaussians of equal width around "
-        "different means differ as well.",
-        {"shift": "none"},
-    ),
-    Mistake(
-        "old_variance_missing",
-        "The old variance is missing: only the distance of the means is divided by the new one. "
-        "An action of the old policy also scatters around its own mean, and the new density has "
-        "to cover that.",
-        {"spread": "shift"},
-    ),
-    Mistake(
-        "one_half_missing",
-        "The quotient of variances and the squared distance enter with twice their weight. "
-        "A Gaussian's exponent has a one half in front. With equal policies the KL must be 0; "
-        "yours is one half per dimension.",
-        {"half": "none"},
-    ),
-    Mistake(
-        "constant_missing",
-        "Your KL is too large by one half per dimension. Put old and new equal: it must be 0 "
-        "there. What does the quotient of the variances leave over?",
-        {"constant": "none"},
-    ),
-    Mistake(
-        "constant_once",
-        "The constant one half is subtracted once per state. Every dimension has its own: with "
-        "one dimension yours is right, with more it is too large.",
-        {"constant": "once"},
-    ),
-    Mistake(
-        "mean_over_dimensions",
-        "Your KL is too small by the number of action dimensions. For independent dimensions the "
-        "log-densities add up, and so do the KLs. Only over states is there ever a mean.",
-        {"output": "mean over dimensions"},
-    ),
-    Mistake(
-        "per_dimension",
-        "You return one KL for every action dimension. The dimensions of an action are "
-        "independent, so the KL of a state is their sum: one axis has to go.",
-        {"output": "per dimension"},
-    ),
-    Mistake(
-        "over_states",
-        "You add up the states and keep the dimensions. The axis that counts the states must "
-        "survive: one number per row of the means.",
-        {"output": "over states only"},
-    ),
-    Mistake(
-        "mean_over_states",
-        "You return the mean over the states, one number. This function returns the KL of every "
-        "state; whoever calls it takes the mean, and may want the largest as well.",
-        {"output": "mean over states"},
-    ),
-    Mistake(
-        "sum_over_everything",
-        "You return one number, the sum over states and dimensions. Only the dimensions are "
-        "summed here. Which axis does `sum` take if none is given?",
-        {"output": "sum over states"},
-    ),
-    Mistake(
-        "one_term_summed_over_states",
-        "One of your sums runs over everything: the logarithms are added up over the dimensions, "
-        "the squares over the states too. With one state that is the same. Every sum needs the "
-        "last axis alone, and shared log sigmas must not lose the axis of the states.",
-        function=one_sum_over_all,
-    ),
-    Mistake(
-        "sign",
-        "All your values have the wrong sign. A KL is never negative: it is 0 for equal policies "
-        "and positive for all others.",
-        {"output": "minus"},
-    ),
-    Mistake(
-        "detached",
-        "The KL is the right number, but it has no gradient: a penalty made of it would change "
-        "nothing. Look for `.detach()`, `.item()`, NumPy or `torch.no_grad()` on the new side.",
-        {"cut": "all"},
-    ),
-    Mistake(
-        "log_std_detached",
-        "The values are right, but no gradient reaches the new log sigmas. The policy could change "
-        "its width at no cost. Where are they cut off?",
-        {"cut": "log std"},
-    ),
-    Mistake(
-        "mean_detached",
-        "The values are right, but no gradient reaches the new means. Only the old policy counts "
-        "as data here. Where are the new means cut off?",
-        {"cut": "mean"},
-    ),
+MISTAKES = catalogue(
+    """
+    reversed: order="new old"
+        You compute KL(new || old). The two directions agree where old and new are close, and differ
+        where one is wider than the other. The book takes the expectation under the old policy,
+        which collected the data. Under which of the two must it be taken?
+    log_std_as_log_variance: scale="log variance"
+        You read the log sigmas as logarithms of the variance. Where the means agree and one sigma
+        is twice the other, yours is too small. What is the variance, if the logarithm of the
+        standard deviation is given?
+    sigma_not_squared: power=1.0
+        Standard deviations stand where the variances belong, in the quotient of the two and under
+        the squared distance of the means. Test it with old and new one unit apart and sigma 2 for
+        both: the KL is 1/8 there.
+    log_ratio_upside_down: log_ratio="old over new"
+        The logarithm of the two sigmas has the wrong sign. A sign to remember: a new policy that is
+        much wider than the old one must cost something, and only this term can grow then. Yours
+        becomes negative.
+    log_ratio_missing: log_ratio="none"
+        The logarithm of the two sigmas is missing. Without it the widest new policy always looks
+        closest: its value falls to minus one half, and no KL is negative.
+    log_ratio_halved: log_ratio="halved"
+        The difference of the log sigmas enters with the factor one half. That factor belongs to the
+        logarithm of the variances. Is it sigma or sigma squared inside your logarithm?
+    divided_by_the_old_variance: divide="old"
+        You measure the distance of the means in units of the old sigma. The logarithm of the new
+        density is what holds the new mean, so whose width stands under that distance?
+    all_in_old_variances: divide="old", spread="over old"
+        Everything is divided by the old variance, so the new sigma is in the logarithm alone. The
+        logarithm of the new density is averaged, and in it every distance is measured in units of
+        the new sigma.
+    distance_not_divided: divide="nothing"
+        The squared distance of the means is not divided by any variance. The same distance is far
+        for a narrow policy and near for a wide one. The terms that hold the sigmas alone are right.
+    distance_not_squared: shift="plain"
+        The distance of the means enters as it is, without a square. The KL must not depend on the
+        direction in which the mean moved: swap two means and look.
+    absolute_distance: shift="absolute"
+        The distance of the means enters by its absolute value, not by its square. A KL is flat at
+        equal means: half the distance costs a quarter.
+    means_missing: shift="none"
+        The means have no effect, only the sigmas do. Two Gaussians of equal width around different
+        means differ as well.
+    old_variance_missing: spread="shift"
+        The old variance is missing: only the distance of the means is divided by the new one. An
+        action of the old policy also scatters around its own mean, and the new density has to cover
+        that.
+    one_half_missing: half="none"
+        The quotient of variances and the squared distance enter with twice their weight. A
+        Gaussian's exponent has a one half in front. With equal policies the KL must be 0; yours is
+        one half per dimension.
+    constant_missing: constant="none"
+        Your KL is too large by one half per dimension. Put old and new equal: it must be 0 there.
+        What does the quotient of the variances leave over?
+    constant_once: constant="once"
+        The constant one half is subtracted once per state. Every dimension has its own: with one
+        dimension yours is right, with more it is too large.
+    mean_over_dimensions: output="mean over dimensions"
+        Your KL is too small by the number of action dimensions. For independent dimensions the
+        log-densities add up, and so do the KLs. Only over states is there ever a mean.
+    per_dimension: output="per dimension"
+        You return one KL for every action dimension. The dimensions of an action are independent,
+        so the KL of a state is their sum: one axis has to go.
+    over_states: output="over states only"
+        You add up the states and keep the dimensions. The axis that counts the states must survive:
+        one number per row of the means.
+    mean_over_states: output="mean over states"
+        You return the mean over the states, one number. This function returns the KL of every
+        state; whoever calls it takes the mean, and may want the largest as well.
+    sum_over_everything: output="sum over states"
+        You return one number, the sum over states and dimensions. Only the dimensions are summed
+        here. Which axis does `sum` take if none is given?
+    one_term_summed_over_states: one_sum_over_all
+        One of your sums runs over everything: the logarithms are added up over the dimensions, the
+        squares over the states too. With one state that is the same. Every sum needs the last axis
+        alone, and shared log sigmas must not lose the axis of the states.
+    sign: output="minus"
+        All your values have the wrong sign. A KL is never negative: it is 0 for equal policies and
+        positive for all others.
+    detached: cut="all"
+        The KL is the right number, but it has no gradient: a penalty made of it would change
+        nothing. Look for `.detach()`, `.item()`, NumPy or `torch.no_grad()` on the new side.
+    log_std_detached: cut="log std"
+        The values are right, but no gradient reaches the new log sigmas. The policy could change
+        its width at no cost. Where are they cut off?
+    mean_detached: cut="mean"
+        The values are right, but no gradient reaches the new means. Only the old policy counts as
+        data here. Where are the new means cut off?
+    """,
+    one_sum_over_all,
 )
 
 SPEC = Spec(

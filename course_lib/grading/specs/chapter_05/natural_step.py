@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from ...catalogue import Mistake, catalogue
 from ...sandbox.tools import tensor
-from ...spec import Mistake, Probe, Spec
+from ...spec import Probe, Spec
+from ..draws import signed
 
 # Number of parameters, radius, scale of the gradient.
 SCENES = {
@@ -32,13 +34,13 @@ def probes(generator):
 
     calls = []
     for title, (size, max_kl, scale) in SCENES.items():
-        g = generator.choice([-1.0, 1.0], size=size) * generator.integers(5, 30, size) / 10
+        g = signed(generator, 5, 30, size)
         calls.append(Probe(title, (scale * g, metric(size), max_kl)))
     g = np.array([0.0, 1.3, -0.7])
     calls.append(
         Probe("one entry of the gradient is zero", (generator.permutation(g), metric(3), 0.2))
     )
-    g = generator.choice([-1.0, 1.0], size=4) * generator.integers(5, 30, 4) / 10
+    g = signed(generator, 5, 30, 4)
     calls.append(Probe("the entries of F are small", (g, metric(4) / 100, 0.1)))
     return [*calls, Probe("the gradient is zero", (np.zeros(2), metric(2), 0.5))]
 
@@ -136,94 +138,56 @@ MISTAKES = (
         "exact, and the step must be too.",
         "hardly damped",
     ),
-    Mistake(
-        "plain_gradient",
-        "Your step points along the gradient, stretched so that it reaches the radius. That is "
-        "the best use of that direction, but not the best direction inside the KL ball. Where "
-        "does F^-1 enter?",
-        {"solve": "nothing"},
-    ),
-    Mistake(
-        "euclidean_ball",
-        "Your step is the plain gradient, cut to the Euclidean length of root 2 max_kl. Its KL is "
-        "another one in every direction, because F has no effect at all. Which matrix should "
-        "measure lengths, and bend the direction?",
-        {"solve": "nothing", "curve": "g x"},
-    ),
-    Mistake(
-        "not_scaled",
-        "The direction is right, its length is not: you return F^-1 g itself, whatever the radius. "
-        "How far along it does the quadratic model of the KL reach max_kl?",
-        {"scale": "one"},
-    ),
-    Mistake(
-        "fixed_step_size",
-        "The direction is right, but you use max_kl as a step size. Then the KL that is reached "
-        "depends on the size of the gradient: look at the probe whose gradient is a hundred times "
-        "smaller.",
-        {"scale": "max_kl"},
-    ),
-    Mistake(
-        "two_missing",
-        "Your step is too short by the square root of 2. The quadratic model of the KL has a one "
-        "half in front of the curvature. What KL does the model give for your step?",
-        {"factor": 1.0},
-    ),
-    Mistake(
-        "half_for_two",
-        "Your step is too short by a factor 2: the one half of the quadratic model ended up beside "
-        "max_kl. Solve one half times c^2 times the curvature equals max_kl for c once more.",
-        {"factor": 0.5},
-    ),
-    Mistake(
-        "root_missing",
-        "The square root is missing. The KL grows with the square of the step, so a radius four "
-        "times as large makes the step twice as long. Yours becomes four times as long.",
-        {"scale": "no root"},
-    ),
-    Mistake(
-        "root_of_the_curvature_only",
-        "The root covers the curvature but not the radius. The KL grows with the square of the "
-        "step, so a radius four times as large makes the step twice as long. Yours becomes four "
-        "times as long.",
-        {"scale": "radius outside"},
-    ),
-    Mistake(
-        "quotient_upside_down",
-        "The quotient under the root is upside down. A larger radius must make the step longer, "
-        "a larger curvature shorter. Yours does the opposite.",
-        {"scale": "upside down"},
-    ),
-    Mistake(
-        "curvature_left_out",
-        "You multiply by the root of 2 max_kl and never divide by the curvature. The step must "
-        "not depend on the size of the gradient: compare the probe whose gradient is a hundred "
-        "times smaller.",
-        {"scale": "radius only"},
-    ),
-    Mistake(
-        "curvature_of_the_gradient",
-        "Your scale holds g^T F g. The step is a multiple of x, so it is x, the solution of F x "
-        "equal to g, whose KL has to be measured. What becomes of x^T F x if F x is g?",
-        {"curve": "g F g"},
-    ),
-    Mistake(
-        "euclidean_length",
-        "You divide by the Euclidean length of F^-1 g. That puts the step on an ordinary sphere, "
-        "whose KL is different in every direction. Which matrix measures lengths here?",
-        {"curve": "x x"},
-    ),
-    Mistake(
-        "length_of_the_gradient",
-        "You divide by the Euclidean length of the gradient. The step is a multiple of F^-1 g, and "
-        "its length has to be measured by F. What is g^T F^-1 g?",
-        {"curve": "g g"},
-    ),
-    Mistake(
-        "descent",
-        "Your step points the wrong way. g is the gradient of the surrogate, which is maximised: "
-        "step and gradient must have a positive inner product.",
-        {"sign": -1.0},
+    *catalogue(
+        """
+    plain_gradient: solve="nothing"
+        Your step points along the gradient, stretched so that it reaches the radius. That is the
+        best use of that direction, but not the best direction inside the KL ball. Where does F^-1
+        enter?
+    euclidean_ball: solve="nothing", curve="g x"
+        Your step is the plain gradient, cut to the Euclidean length of root 2 max_kl. Its KL is
+        another one in every direction, because F has no effect at all. Which matrix should measure
+        lengths, and bend the direction?
+    not_scaled: scale="one"
+        The direction is right, its length is not: you return F^-1 g itself, whatever the radius.
+        How far along it does the quadratic model of the KL reach max_kl?
+    fixed_step_size: scale="max_kl"
+        The direction is right, but you use max_kl as a step size. Then the KL that is reached
+        depends on the size of the gradient: look at the probe whose gradient is a hundred times
+        smaller.
+    two_missing: factor=1.0
+        Your step is too short by the square root of 2. The quadratic model of the KL has a one half
+        in front of the curvature. What KL does the model give for your step?
+    half_for_two: factor=0.5
+        Your step is too short by a factor 2: the one half of the quadratic model ended up beside
+        max_kl. Solve one half times c^2 times the curvature equals max_kl for c once more.
+    root_missing: scale="no root"
+        The square root is missing. The KL grows with the square of the step, so a radius four times
+        as large makes the step twice as long. Yours becomes four times as long.
+    root_of_the_curvature_only: scale="radius outside"
+        The root covers the curvature but not the radius. The KL grows with the square of the step,
+        so a radius four times as large makes the step twice as long. Yours becomes four times as
+        long.
+    quotient_upside_down: scale="upside down"
+        The quotient under the root is upside down. A larger radius must make the step longer, a
+        larger curvature shorter. Yours does the opposite.
+    curvature_left_out: scale="radius only"
+        You multiply by the root of 2 max_kl and never divide by the curvature. The step must not
+        depend on the size of the gradient: compare the probe whose gradient is a hundred times
+        smaller.
+    curvature_of_the_gradient: curve="g F g"
+        Your scale holds g^T F g. The step is a multiple of x, so it is x, the solution of F x equal
+        to g, whose KL has to be measured. What becomes of x^T F x if F x is g?
+    euclidean_length: curve="x x"
+        You divide by the Euclidean length of F^-1 g. That puts the step on an ordinary sphere,
+        whose KL is different in every direction. Which matrix measures lengths here?
+    length_of_the_gradient: curve="g g"
+        You divide by the Euclidean length of the gradient. The step is a multiple of F^-1 g, and
+        its length has to be measured by F. What is g^T F^-1 g?
+    descent: sign=-1.0
+        Your step points the wrong way. g is the gradient of the surrogate, which is maximised: step
+        and gradient must have a positive inner product.
+    """
     ),
     *(
         Mistake(
@@ -235,18 +199,16 @@ MISTAKES = (
         )
         for epsilon in (1e-8, 1e-10)
     ),
-    Mistake(
-        "small_taken_for_zero",
-        "In the probe whose gradient has the size 0.00001 your step is 0: a threshold takes it "
-        "for a gradient of zeros. Its direction is as clear as any other, and the step has full "
-        "length. Only a gradient of exactly 0 has no direction.",
-        {"threshold": 1e-8},
-    ),
-    Mistake(
-        "zero_gradient",
-        "With a gradient of zeros, the last probe, you divide 0 by 0 and return NaN. "
-        "Nothing is known about where to go then, so the step is zero.",
-        {"zero": "divided"},
+    *catalogue(
+        """
+    small_taken_for_zero: threshold=1e-08
+        In the probe whose gradient has the size 0.00001 your step is 0: a threshold takes it for a
+        gradient of zeros. Its direction is as clear as any other, and the step has full length.
+        Only a gradient of exactly 0 has no direction.
+    zero_gradient: zero="divided"
+        With a gradient of zeros, the last probe, you divide 0 by 0 and return NaN. Nothing is known
+        about where to go then, so the step is zero.
+    """
     ),
 )
 

@@ -4,8 +4,10 @@ import warnings
 
 import numpy as np
 
+from ...catalogue import catalogue
 from ...sandbox.tools import tensor
-from ...spec import Mistake, Probe, Spec
+from ...spec import Probe, Spec
+from ..draws import signed
 from .flat import blocks, flatten, positions
 
 
@@ -65,7 +67,7 @@ def probes(generator):
     """Return polynomials and the KLs of two small policies, with several tensors each."""
 
     def numbers(*shape, least=3, most=15):
-        return generator.choice([-1.0, 1.0], shape) * generator.integers(least, most, shape) / 10
+        return signed(generator, least, most, shape)
 
     def polynomial(shapes):
         size = sum(int(np.prod(shape)) for shape in shapes)
@@ -217,190 +219,107 @@ def both_stored(kl_fn, params, v, damping=0.0):
     return flatten([p.grad for p in params]).detach() + damping * v.detach()
 
 
-MISTAKES = (
-    Mistake(
-        "create_graph_missing",
-        "Your second derivative fails: autograd says that an element does not require grad, which "
-        "the judge shows as NaN. After the first derivative autograd forgets how it was computed "
-        "unless it is asked to keep that graph. `.detach()`, `.data` and `no_grad` lose it too.",
-        {"graph": "lost"},
-    ),
-    Mistake(
-        "gradient_of_the_kl",
-        "You return the gradient of the KL: but for the damping, v has no effect. Look at the policy at its old "
-        "parameters: the KL has its minimum there and the gradient is 0. What is to be "
-        "differentiated again?",
-        {"use": "gradient"},
-    ),
-    Mistake(
-        "gradient_times_v",
-        "You multiply gradient and v entry by entry and stop. No second derivative was taken. At "
-        "the old parameters the gradient is 0 and so is your product. Sum first, to a number, then "
-        "ask how that number changes with the parameters.",
-        {"use": "g * v"},
-    ),
-    Mistake(
-        "inner_product_only",
-        "You stop at the inner product of gradient and v: all entries have the same number before "
-        "damping. It is the slope of the KL along v. The product with the Hessian is the gradient "
-        "of that slope.",
-        {"use": "g . v"},
-    ),
-    Mistake(
-        "outer_product_of_the_gradient",
-        "You use the gradient's outer product with itself for the Hessian. For one sample's score "
-        "the mean of such products is a Fisher matrix; for the gradient of a mean KL it is not. At "
-        "the old parameters yours is 0.",
-        {"use": "g g^T v"},
-    ),
-    Mistake(
-        "gradients_pile_up",
-        "Your first call is right, but a second call on the same parameters, with another v, "
-        "returns the sum of both products: `.backward()` adds to `.grad`. Conjugate gradients call "
-        "many times. Which function returns a derivative and stores nothing?",
-        function=stored,
-    ),
-    Mistake(
-        "gradient_still_in_grad",
-        "You store the gradient of the KL in `.grad`, with its graph. The second derivative is "
-        "added to it, and a second call fails in that old graph, shown here as infinite; "
-        "`retain_graph` would only hide it. Which function returns a derivative and stores nothing?",
-        function=both_stored,
-    ),
-    Mistake(
-        "half_the_hessian",
-        "Before damping your product is half as large as it should be. The one half belongs to the "
-        "quadratic model of the KL, v^T F v / 2. The product F v itself has none.",
-        {"use": "half"},
-    ),
-    Mistake(
-        "twice_the_hessian",
-        "Before damping your product is twice as large as it should be. Is the gradient of v^T F v "
-        "taken, or is one product counted twice?",
-        {"use": "twice"},
-    ),
-    Mistake(
-        "hessian_applied_twice",
-        "The Hessian is applied twice: your numbers are H H v. Is the product fed back into the "
-        "function, or is the norm of H v differentiated somewhere?",
-        {"use": "H H v"},
-    ),
-    Mistake(
-        "gradient_of_the_squared_gradient",
-        "You differentiate the square of the gradient. That is 2 H g: the gradient stands where v "
-        "should. At the old parameters it is 0. With what should the first gradient be multiplied?",
-        {"use": "g . g"},
-    ),
-    Mistake(
-        "v_left_out",
-        "v has no effect: you differentiate the sum of the gradient's entries, so your numbers are "
-        "the row sums of the Hessian. Each entry of the gradient needs its weight from v before "
-        "the sum.",
-        {"use": "H 1"},
-    ),
-    Mistake(
-        "v_after_the_sum",
-        "You multiply the row sums of the Hessian by v, entry by entry. v must be inside before "
-        "the second derivative is taken: a row of the Hessian meets all of v, not its own entry "
-        "alone.",
-        {"use": "(H 1) v"},
-    ),
-    Mistake(
-        "mean_of_the_product",
-        "Before damping your product is too small by the number of parameters. Gradient times v is "
-        "averaged where an inner product is asked for. The mean over states is inside the KL "
-        "already.",
-        {"use": "mean"},
-    ),
-    Mistake(
-        "quadratic_form",
-        "You return v^T H v, one number, before damping. That is the curvature along v, which the "
-        "step size needs later. Conjugate gradients need the vector H v.",
-        {"use": "v^T H v"},
-    ),
-    Mistake(
-        "own_tensor_only",
-        "Each tensor of parameters sees only its own part of v. The parts of H between two tensors "
-        "are lost, so the polynomial of a single tensor is right and the others are not. The inner "
-        "product has to run over all parameters before you differentiate.",
-        {"share": "own tensor"},
-    ),
-    Mistake(
-        "damping_missing",
-        "The damping has no effect. The first probe, which has none, is right. What does adding a "
-        "multiple of the identity to a matrix add to its product with v?",
-        {"damp": "none"},
-    ),
-    Mistake(
-        "damping_subtracted",
-        "The damping enters with a minus. It has to lift the eigenvalues of F away from 0. Yours "
-        "pushes the small ones below 0, where conjugate gradients fail.",
-        {"damp": "subtracted"},
-    ),
-    Mistake(
-        "damping_as_a_number",
-        "You add the damping itself to every entry. The damped matrix has it on the diagonal, so "
-        "in the product it meets v. For v of zeros the answer must be 0.",
-        {"damp": "number"},
-    ),
-    Mistake(
-        "damping_times_gradient",
-        "You add damping times the gradient of the KL. At the old parameters the gradient is 0, so "
-        "nothing is damped there. Which vector does the damped matrix multiply?",
-        {"damp": "gradient"},
-    ),
-    Mistake(
-        "damping_times_product",
-        "You multiply the product by the damping. Without damping, in the first probe, your answer "
-        "is 0. Damping is added to the matrix.",
-        {"damp": "times product"},
-    ),
-    Mistake(
-        "damping_of_the_product",
-        "You add damping times the product, which stretches all eigenvalues by one factor. An "
-        "eigenvalue of 0 stays 0 then. Damping lifts all of them by the same amount: what is its "
-        "product with v?",
-        {"damp": "of product"},
-    ),
-    Mistake(
-        "damping_mixed",
-        "You weigh product and v by 1 - damping and damping. The product keeps its full weight: "
-        "damping is added to the matrix and nothing is taken away. With the damping of 2 yours "
-        "turns the product round.",
-        {"damp": "mixed"},
-    ),
-    Mistake(
-        "v_added_undamped",
-        "You add v itself, whatever the damping is. The first probe has no damping, and there the "
-        "product stands alone.",
-        {"damp": "outside"},
-    ),
-    Mistake(
-        "v_not_detached",
-        "Where v carries a graph, in the last probe, you differentiate v as well, and the "
-        "gradient of the KL leaks into the product. In TRPO v is a search direction: fixed "
-        "numbers, wherever they come from.",
-        {"keep": "graph"},
-    ),
-    Mistake(
-        "damping_of_the_tutorials",
-        "You always add 0.1 times v, the number that many programs use. The probe whose damping is "
-        "0.1 is right, the others are not. Is the argument used?",
-        arguments={"damping": 0.1},
-    ),
-    Mistake(
-        "columns_first",
-        "The numbers are there, but matrices are read column by column. v and the product list the "
-        "entries of each tensor row by row, as `reshape(-1)` does. The probes with a matrix show "
-        "it.",
-        {"order": "columns"},
-    ),
-    Mistake(
-        "tensors_reversed",
-        "The tensors are joined in the opposite order: the last one comes first. v and the product "
-        "follow the order of the list `params`. The probe with a single tensor is right.",
-        {"order": "reversed"},
-    ),
+MISTAKES = catalogue(
+    """
+    create_graph_missing: graph="lost"
+        Your second derivative fails: autograd says that an element does not require grad, which the
+        judge shows as NaN. After the first derivative autograd forgets how it was computed unless
+        it is asked to keep that graph. `.detach()`, `.data` and `no_grad` lose it too.
+    gradient_of_the_kl: use="gradient"
+        You return the gradient of the KL: but for the damping, v has no effect. Look at the policy
+        at its old parameters: the KL has its minimum there and the gradient is 0. What is to be
+        differentiated again?
+    gradient_times_v: use="g * v"
+        You multiply gradient and v entry by entry and stop. No second derivative was taken. At the
+        old parameters the gradient is 0 and so is your product. Sum first, to a number, then ask
+        how that number changes with the parameters.
+    inner_product_only: use="g . v"
+        You stop at the inner product of gradient and v: all entries have the same number before
+        damping. It is the slope of the KL along v. The product with the Hessian is the gradient of
+        that slope.
+    outer_product_of_the_gradient: use="g g^T v"
+        You use the gradient's outer product with itself for the Hessian. For one sample's score the
+        mean of such products is a Fisher matrix; for the gradient of a mean KL it is not. At the
+        old parameters yours is 0.
+    gradients_pile_up: stored
+        Your first call is right, but a second call on the same parameters, with another v, returns
+        the sum of both products: `.backward()` adds to `.grad`. Conjugate gradients call many
+        times. Which function returns a derivative and stores nothing?
+    gradient_still_in_grad: both_stored
+        You store the gradient of the KL in `.grad`, with its graph. The second derivative is added
+        to it, and a second call fails in that old graph, shown here as infinite; `retain_graph`
+        would only hide it. Which function returns a derivative and stores nothing?
+    half_the_hessian: use="half"
+        Before damping your product is half as large as it should be. The one half belongs to the
+        quadratic model of the KL, v^T F v / 2. The product F v itself has none.
+    twice_the_hessian: use="twice"
+        Before damping your product is twice as large as it should be. Is the gradient of v^T F v
+        taken, or is one product counted twice?
+    hessian_applied_twice: use="H H v"
+        The Hessian is applied twice: your numbers are H H v. Is the product fed back into the
+        function, or is the norm of H v differentiated somewhere?
+    gradient_of_the_squared_gradient: use="g . g"
+        You differentiate the square of the gradient. That is 2 H g: the gradient stands where v
+        should. At the old parameters it is 0. With what should the first gradient be multiplied?
+    v_left_out: use="H 1"
+        v has no effect: you differentiate the sum of the gradient's entries, so your numbers are
+        the row sums of the Hessian. Each entry of the gradient needs its weight from v before the
+        sum.
+    v_after_the_sum: use="(H 1) v"
+        You multiply the row sums of the Hessian by v, entry by entry. v must be inside before the
+        second derivative is taken: a row of the Hessian meets all of v, not its own entry alone.
+    mean_of_the_product: use="mean"
+        Before damping your product is too small by the number of parameters. Gradient times v is
+        averaged where an inner product is asked for. The mean over states is inside the KL already.
+    quadratic_form: use="v^T H v"
+        You return v^T H v, one number, before damping. That is the curvature along v, which the
+        step size needs later. Conjugate gradients need the vector H v.
+    own_tensor_only: share="own tensor"
+        Each tensor of parameters sees only its own part of v. The parts of H between two tensors
+        are lost, so the polynomial of a single tensor is right and the others are not. The inner
+        product has to run over all parameters before you differentiate.
+    damping_missing: damp="none"
+        The damping has no effect. The first probe, which has none, is right. What does adding a
+        multiple of the identity to a matrix add to its product with v?
+    damping_subtracted: damp="subtracted"
+        The damping enters with a minus. It has to lift the eigenvalues of F away from 0. Yours
+        pushes the small ones below 0, where conjugate gradients fail.
+    damping_as_a_number: damp="number"
+        You add the damping itself to every entry. The damped matrix has it on the diagonal, so in
+        the product it meets v. For v of zeros the answer must be 0.
+    damping_times_gradient: damp="gradient"
+        You add damping times the gradient of the KL. At the old parameters the gradient is 0, so
+        nothing is damped there. Which vector does the damped matrix multiply?
+    damping_times_product: damp="times product"
+        You multiply the product by the damping. Without damping, in the first probe, your answer is
+        0. Damping is added to the matrix.
+    damping_of_the_product: damp="of product"
+        You add damping times the product, which stretches all eigenvalues by one factor. An
+        eigenvalue of 0 stays 0 then. Damping lifts all of them by the same amount: what is its
+        product with v?
+    damping_mixed: damp="mixed"
+        You weigh product and v by 1 - damping and damping. The product keeps its full weight:
+        damping is added to the matrix and nothing is taken away. With the damping of 2 yours turns
+        the product round.
+    v_added_undamped: damp="outside"
+        You add v itself, whatever the damping is. The first probe has no damping, and there the
+        product stands alone.
+    v_not_detached: keep="graph"
+        Where v carries a graph, in the last probe, you differentiate v as well, and the gradient of
+        the KL leaks into the product. In TRPO v is a search direction: fixed numbers, wherever they
+        come from.
+    damping_of_the_tutorials: ignores(damping=0.1)
+        You always add 0.1 times v, the number that many programs use. The probe whose damping is
+        0.1 is right, the others are not. Is the argument used?
+    columns_first: order="columns"
+        The numbers are there, but matrices are read column by column. v and the product list the
+        entries of each tensor row by row, as `reshape(-1)` does. The probes with a matrix show it.
+    tensors_reversed: order="reversed"
+        The tensors are joined in the opposite order: the last one comes first. v and the product
+        follow the order of the list `params`. The probe with a single tensor is right.
+    """,
+    stored,
+    both_stored,
 )
 
 SPEC = Spec(

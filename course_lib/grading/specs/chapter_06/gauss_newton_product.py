@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from ...catalogue import catalogue
 from ...sandbox.tools import tensor
-from ...spec import Mistake, Probe, Spec
+from ...spec import Probe, Spec
+from ..draws import signed
 from .flat import blocks, flatten, positions
 
 
@@ -46,7 +48,7 @@ def probes(generator):
     """Return networks, one M per state, and directions."""
 
     def numbers(*shape, least=3, most=15):
-        return generator.choice([-1.0, 1.0], shape) * generator.integers(least, most, shape) / 10
+        return signed(generator, least, most, shape)
 
     calls = []
     for title, (kind, B, n, h, k, scale, rank) in SCENES.items():
@@ -184,123 +186,71 @@ def stored(outputs_fn, M, params, v):
     return flatten([p.grad.clone() for p in params])
 
 
-MISTAKES = (
-    Mistake(
-        "metric_missing",
-        "M has no effect: you return the mean of D^T D v. D v lives in the space of the outputs, "
-        "and there M says what a change costs. Where, between D v and the way back, does it "
-        "belong?",
-        {"metric": "identity"},
-    ),
-    Mistake(
-        "metric_diagonal",
-        "Only the diagonal of M has an effect. Multiplying entry by entry uses the diagonal alone; "
-        "each state's M is a full matrix that also mixes its outputs.",
-        {"metric": "diagonal"},
-    ),
-    Mistake(
-        "metric_averaged",
-        "You use the mean of all M for every state. With one state that is right. Each state has "
-        "its own M, and it meets that state's Jacobian before anything is averaged.",
-        {"metric": "mean"},
-    ),
-    Mistake(
-        "metric_of_the_first_state",
-        "You use the M of the first state for all states. The first axis of M counts the states: "
-        "row b of D v belongs to entry b of M.",
-        {"metric": "first"},
-    ),
-    Mistake(
-        "metric_twice",
-        "M enters twice. It stands once between the two Jacobians: on the way there v becomes D v, "
-        "then comes M, then the way back.",
-        {"metric": "squared"},
-    ),
-    Mistake(
-        "sum_over_states",
-        "Your product is too large by the number of states: it is a sum. The Fisher matrix is a "
-        "mean over states; the probe with one state is right.",
-        {"average": "nothing"},
-    ),
-    Mistake(
-        "mean_over_outputs",
-        "Your product is too small by the number of outputs. The mean is over the states only; "
-        "the outputs of one state are summed inside the matrix products.",
-        {"average": "entries"},
-    ),
+MISTAKES = catalogue(
+    """
+    metric_missing: metric="identity"
+        M has no effect: you return the mean of D^T D v. D v lives in the space of the outputs, and
+        there M says what a change costs. Where, between D v and the way back, does it belong?
+    metric_diagonal: metric="diagonal"
+        Only the diagonal of M has an effect. Multiplying entry by entry uses the diagonal alone;
+        each state's M is a full matrix that also mixes its outputs.
+    metric_averaged: metric="mean"
+        You use the mean of all M for every state. With one state that is right. Each state has its
+        own M, and it meets that state's Jacobian before anything is averaged.
+    metric_of_the_first_state: metric="first"
+        You use the M of the first state for all states. The first axis of M counts the states: row
+        b of D v belongs to entry b of M.
+    metric_twice: metric="squared"
+        M enters twice. It stands once between the two Jacobians: on the way there v becomes D v,
+        then comes M, then the way back.
+    sum_over_states: average="nothing"
+        Your product is too large by the number of states: it is a sum. The Fisher matrix is a mean
+        over states; the probe with one state is right.
+    mean_over_outputs: average="entries"
+        Your product is too small by the number of outputs. The mean is over the states only; the
+        outputs of one state are summed inside the matrix products.
     # Differentiating o^T M (D v) without cutting off D v gives the same as this Hessian.
-    Mistake(
-        "second_derivatives_of_the_outputs",
-        "Second derivatives of the outputs are in your answer: it is the full Hessian of half the "
-        "mean of o^T M o, times v. Either you differentiate that twice, or M D v is not detached "
-        "on its way back: it depends on the parameters through D. The linear outputs are right.",
-        {"use": "hessian"},
-    ),
-    Mistake(
-        "gradients_pile_up",
-        "Your first call is right, but a second call on the same parameters, with another v, "
-        "returns the sum of both products: `.backward()` adds to `.grad`. Conjugate gradients call "
-        "many times. Which function returns a derivative and stores nothing?",
-        function=stored,
-    ),
-    Mistake(
-        "outer_product_of_the_gradient",
-        "You use the outer product of one gradient, that of half the mean of o^T M o. D has a row "
-        "for every output of every state; one gradient cannot replace them, it has rank 1.",
-        {"use": "squared gradient"},
-    ),
-    Mistake(
-        "outputs_summed",
-        "You differentiate the sum of all outputs, so the rows of D are added up into one before "
-        "they can meet v and M. Every output needs its own row. How do you get D v without "
-        "summing over outputs?",
-        {"use": "summed outputs"},
-    ),
-    Mistake(
-        "stops_at_the_outputs",
-        "You return M D v, with a row for every state. That is half of the way: the result must go "
-        "back from the outputs to the parameters. Which of the two modes of differentiation "
-        "multiplies by D^T?",
-        {"use": "M D v"},
-    ),
-    Mistake(
-        "v_left_out",
-        "v has no effect: you send M times the outputs back to the parameters. What goes back must "
-        "be M times the change of the outputs that v causes.",
-        {"use": "outputs"},
-    ),
-    Mistake(
-        "jacobians_averaged",
-        "You average the Jacobians and the M over the states before you multiply. With one state "
-        "that is right. A mean of products is not the product of means.",
-        {"use": "means"},
-    ),
-    Mistake(
-        "last_state_only",
-        "Only the last state is in your answer, divided by the number of states. Does your loop "
-        "overwrite its result instead of adding to it?",
-        {"states": "last"},
-    ),
-    Mistake(
-        "own_tensor_only",
-        "Each tensor of parameters sees only its own part of v. The outputs change with all of "
-        "them: D v is one sum over all parameters, and only the way back is taken apart. The "
-        "network with one tensor is right.",
-        {"share": "own tensor"},
-    ),
-    Mistake(
-        "columns_first",
-        "The numbers are there, but matrices are read column by column. v and the product list the "
-        "entries of each tensor row by row, as `reshape(-1)` does. The probes whose parameters are "
-        "vectors are right.",
-        {"order": "columns"},
-    ),
-    Mistake(
-        "tensors_reversed",
-        "The tensors are joined in the opposite order: the last one comes first. v and the product "
-        "follow the order of the list `params`. The network with one tensor is right.",
-        {"order": "reversed"},
-    ),
+    second_derivatives_of_the_outputs: use="hessian"
+        Second derivatives of the outputs are in your answer: it is the full Hessian of half the
+        mean of o^T M o, times v. Either you differentiate that twice, or M D v is not detached on
+        its way back: it depends on the parameters through D. The linear outputs are right.
+    gradients_pile_up: stored
+        Your first call is right, but a second call on the same parameters, with another v, returns
+        the sum of both products: `.backward()` adds to `.grad`. Conjugate gradients call many
+        times. Which function returns a derivative and stores nothing?
+    outer_product_of_the_gradient: use="squared gradient"
+        You use the outer product of one gradient, that of half the mean of o^T M o. D has a row for
+        every output of every state; one gradient cannot replace them, it has rank 1.
+    outputs_summed: use="summed outputs"
+        You differentiate the sum of all outputs, so the rows of D are added up into one before they
+        can meet v and M. Every output needs its own row. How do you get D v without summing over
+        outputs?
+    stops_at_the_outputs: use="M D v"
+        You return M D v, with a row for every state. That is half of the way: the result must go
+        back from the outputs to the parameters. Which of the two modes of differentiation
+        multiplies by D^T?
+    v_left_out: use="outputs"
+        v has no effect: you send M times the outputs back to the parameters. What goes back must be
+        M times the change of the outputs that v causes.
+    jacobians_averaged: use="means"
+        You average the Jacobians and the M over the states before you multiply. With one state that
+        is right. A mean of products is not the product of means.
+    last_state_only: states="last"
+        Only the last state is in your answer, divided by the number of states. Does your loop
+        overwrite its result instead of adding to it?
+    own_tensor_only: share="own tensor"
+        Each tensor of parameters sees only its own part of v. The outputs change with all of them:
+        D v is one sum over all parameters, and only the way back is taken apart. The network with
+        one tensor is right.
+    columns_first: order="columns"
+        The numbers are there, but matrices are read column by column. v and the product list the
+        entries of each tensor row by row, as `reshape(-1)` does. The probes whose parameters are
+        vectors are right.
+    tensors_reversed: order="reversed"
+        The tensors are joined in the opposite order: the last one comes first. v and the product
+        follow the order of the list `params`. The network with one tensor is right.
+    """,
+    stored,
 )
 
 SPEC = Spec(

@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from ...catalogue import catalogue
 from ...sandbox.tools import tensor
-from ...spec import Mistake, Probe, Spec
+from ...spec import Probe, Spec
+from ..draws import signed
 
 NEVER = 1e-10  # a tolerance that no probe with few iterations reaches
 TOLERANCE = 0.1
@@ -36,7 +38,7 @@ def probes(generator):
     """Return systems in which the iterates on the way differ from the solution."""
 
     def right_side(size):
-        return generator.choice([-1.0, 1.0], size) * generator.integers(5, 30, size) / 10
+        return signed(generator, 5, 30, size)
 
     def matrix(eigenvalues):
         size = len(eigenvalues)
@@ -187,222 +189,119 @@ def variant(
     return {"x": x, "residual": r, "direction": p, "remainder": b - r}[output]
 
 
-MISTAKES = (
-    Mistake(
-        "steepest_descent",
-        "Every direction of yours is the residual alone. That is steepest descent: the first "
-        "iteration agrees, and from the second on it undoes part of what it won. What is left of "
-        "the direction before has to be added.",
-        {"beta": "zero"},
-    ),
-    Mistake(
-        "beta_inverted",
-        "The quotient in beta is upside down. The residual shrinks, so beta is mostly smaller than "
-        "1 and the memory of old directions fades. Yours grows as the residual falls. The first "
-        "iteration does not use it.",
-        {"beta": "inverted"},
-    ),
-    Mistake(
-        "beta_is_one",
-        "Your beta is always 1. Is the old squared norm of the residual overwritten by the new one "
-        "before you divide? The two must be kept apart until beta is known.",
-        {"beta": "one"},
-    ),
-    Mistake(
-        "beta_negative",
-        "The old direction enters with a minus. The new direction must be conjugate to the old "
-        "one: the product of p, A and the old p must be 0. Check that with your numbers in the "
-        "second iteration.",
-        {"beta": "negative"},
-    ),
-    Mistake(
-        "beta_of_norms",
-        "Your beta is a quotient of norms. It has to be a quotient of squared norms; then the new "
-        "direction is conjugate to the old one, which a test with three unknowns shows.",
-        {"beta": "norms"},
-    ),
-    Mistake(
-        "alpha_for_beta",
-        "The step length alpha stands where beta belongs. alpha says how far to go, beta how much "
-        "of the old direction to keep. Which two residuals does beta compare?",
-        {"beta": "alpha"},
-    ),
-    Mistake(
-        "residual_sign",
-        "The residual is updated with the wrong sign, so it grows. x moves by alpha p, so b - A x "
-        "changes by how much? Compute b - A x after one iteration and compare.",
-        {"sign": -1.0},
-    ),
-    Mistake(
-        "x_backwards",
-        "Your x is minus the right one. The direction p points where the quadratic falls, because "
-        "it starts as the residual. What happens to x along it?",
-        {"forward": -1.0},
-    ),
-    Mistake(
-        "old_residual_in_the_direction",
-        "The new direction is built from the residual of the iteration before. Which comes first: "
-        "the update of the residual, or that of the direction?",
-        {"base": "old residual"},
-    ),
-    Mistake(
-        "x_along_the_residual",
-        "x moves along the residual, while the step length belongs to the direction p. In the "
-        "first iteration the two are equal, so the first probe is right.",
-        {"move": "residual"},
-    ),
-    Mistake(
-        "step_without_the_operator",
-        "Your step length divides by p^T p, without A. It is right only where A is the identity. "
-        "The step has to end at the minimum along p; how strongly the quadratic bends there is "
-        "p^T A p.",
-        {"step": "without A"},
-    ),
-    Mistake(
-        "direction_in_the_step",
-        "The numerator of your step length is p^T p. It is the residual whose square belongs "
-        "there; the two are equal in the first iteration only.",
-        {"step": "p p"},
-    ),
-    Mistake(
-        "step_upside_down",
-        "The quotient of the step length is upside down: p^T A p stands above. Where the quadratic "
-        "bends more the minimum is nearer, so the step must be shorter.",
-        {"step": "inverse"},
-    ),
-    Mistake(
-        "norm_in_the_step",
-        "The numerator of your step length is the norm of the residual, not its square. Make b "
-        "twice as large: x must be twice as large as well, and yours is not.",
-        {"step": "root"},
-    ),
-    Mistake(
-        "product_with_x",
-        "You call the operator on x. In the first iteration x is 0, so is the product, and the "
-        "step length is a number divided by 0. Along which vector must the curvature be known?",
-        {"multiply": "x"},
-    ),
-    Mistake(
-        "product_with_the_residual",
-        "You call the operator on the residual. In the first iteration that is the direction as "
-        "well, later it is not. Step length and residual both need A times the direction along "
-        "which x moves.",
-        {"multiply": "residual"},
-    ),
-    Mistake(
-        "direction_shares_memory",
-        "After the first iteration the old direction is lost. Direction and residual begin as one "
-        "tensor: an update in place, such as `-=`, changes both. Give one of them memory of its "
-        "own.",
-        {"first": "shared memory"},
-    ),
-    Mistake(
-        "returns_the_residual",
-        "You return the residual, what is left of b. The solution is what the steps along the "
-        "directions add up to.",
-        {"output": "residual"},
-    ),
-    Mistake(
-        "returns_the_direction",
-        "You return the last direction, which the next iteration would use. The solution is what "
-        "the steps along the directions add up to.",
-        {"output": "direction"},
-    ),
-    Mistake(
-        "returns_the_product",
-        "You return A x, the part of b that is explained, where x is asked for. Which of your "
-        "updates adds alpha times the product?",
-        {"output": "remainder"},
-    ),
-    Mistake(
-        "one_iteration_too_many",
-        "You make one iteration more than `iterations` allows. The first probe allows one, and you "
-        "take two products. Where does your count begin?",
-        {"count": 1},
-    ),
-    Mistake(
-        "one_iteration_too_few",
-        "You make one iteration less than `iterations` allows: the first probe allows one and your "
-        "answer is 0. Where does your count begin, and where does it end?",
-        {"count": -1},
-    ),
-    Mistake(
-        "tolerance_ignored",
-        "The tolerance has no effect: you always make all the iterations. Where two suffice you "
-        "take six products. With b of zeros you divide 0 by 0. When is the residual small enough?",
-        {"stop": "never"},
-    ),
-    Mistake(
-        "epsilon_for_the_tolerance",
-        "The tolerance has no effect: you always make all the iterations, and a small number in "
-        "the divisors keeps NaN away. Where two iterations suffice you take six products, and each "
-        "costs about two backward passes in TRPO. When is the residual small enough?",
-        {"stop": "never", "epsilon": 1e-12},
-    ),
-    Mistake(
-        "stops_at_zero_only",
-        "You stop only where the residual is exactly 0. Rounding hardly ever lets that happen: "
-        "where two iterations suffice you take six products. What is `tolerance` for?",
-        {"stop": "at zero"},
-    ),
-    Mistake(
-        "zero_right_side",
-        "With b of zeros, the last probe, you divide 0 by 0 and return NaN. The residual is small "
-        "enough before the first iteration. Does your test come before the product, and does it "
-        "also stop where both sides are 0?",
-        {"stop": "strict"},
-    ),
-    Mistake(
-        "tolerance_absolute",
-        "You compare the residual's norm with the tolerance itself. It counts as a fraction of the "
-        "norm of b: multiply b by 100, and the number of iterations must stay the same.",
-        {"stop": "absolute"},
-    ),
-    Mistake(
-        "squared_norm_and_absolute",
-        "You compare the squared norm of the residual with the tolerance. Two things differ: the "
-        "norm is meant, not its square, and it is compared with a fraction of the norm of b.",
-        {"stop": "squared, absolute"},
-    ),
-    Mistake(
-        "squared_norms",
-        "You compare squared norms, so the tolerance ought to be squared too. Yours stops too "
-        "soon: for a tolerance of 0.1 a residual of 0.3 is enough for it.",
-        {"stop": "squared, relative"},
-    ),
-    Mistake(
-        "norm_with_squared_norm",
-        "You compare the norm of the residual with a fraction of the squared norm of b. The two "
-        "sides have different units: with b large you stop at once, with b small too late.",
-        {"stop": "norm, squared"},
-    ),
-    Mistake(
-        "squared_norm_with_norm",
-        "You compare the squared norm of the residual with a fraction of the norm of b. Is a root "
-        "missing? The two sides have different units: yours stops at another iteration when b is "
-        "multiplied by 100.",
-        {"stop": "squared, norm"},
-    ),
-    Mistake(
-        "product_at_the_start",
-        "You take one product more than there are iterations. x does not suffer, but for x = 0 "
-        "the residual is known without one. In TRPO each one costs about as much as two backward "
-        "passes.",
-        {"extra": "at the start"},
-    ),
-    Mistake(
-        "two_products_each_time",
-        "You take two products in each iteration. x does not suffer, but the residual need not "
-        "be computed anew: it changes by alpha times a product that you have already.",
-        {"extra": "each time"},
-    ),
-    Mistake(
-        "residual_computed_anew",
-        "You compute the residual anew each time, the first one too. x does not suffer, but the "
-        "products more than double. At x = 0 the residual is known, and later it changes by alpha "
-        "times a product that you have already.",
-        {"extra": "at the start and each time"},
-    ),
+MISTAKES = catalogue(
+    """
+    steepest_descent: beta="zero"
+        Every direction of yours is the residual alone. That is steepest descent: the first
+        iteration agrees, and from the second on it undoes part of what it won. What is left of the
+        direction before has to be added.
+    beta_inverted: beta="inverted"
+        The quotient in beta is upside down. The residual shrinks, so beta is mostly smaller than 1
+        and the memory of old directions fades. Yours grows as the residual falls. The first
+        iteration does not use it.
+    beta_is_one: beta="one"
+        Your beta is always 1. Is the old squared norm of the residual overwritten by the new one
+        before you divide? The two must be kept apart until beta is known.
+    beta_negative: beta="negative"
+        The old direction enters with a minus. The new direction must be conjugate to the old one:
+        the product of p, A and the old p must be 0. Check that with your numbers in the second
+        iteration.
+    beta_of_norms: beta="norms"
+        Your beta is a quotient of norms. It has to be a quotient of squared norms; then the new
+        direction is conjugate to the old one, which a test with three unknowns shows.
+    alpha_for_beta: beta="alpha"
+        The step length alpha stands where beta belongs. alpha says how far to go, beta how much of
+        the old direction to keep. Which two residuals does beta compare?
+    residual_sign: sign=-1.0
+        The residual is updated with the wrong sign, so it grows. x moves by alpha p, so b - A x
+        changes by how much? Compute b - A x after one iteration and compare.
+    x_backwards: forward=-1.0
+        Your x is minus the right one. The direction p points where the quadratic falls, because it
+        starts as the residual. What happens to x along it?
+    old_residual_in_the_direction: base="old residual"
+        The new direction is built from the residual of the iteration before. Which comes first: the
+        update of the residual, or that of the direction?
+    x_along_the_residual: move="residual"
+        x moves along the residual, while the step length belongs to the direction p. In the first
+        iteration the two are equal, so the first probe is right.
+    step_without_the_operator: step="without A"
+        Your step length divides by p^T p, without A. It is right only where A is the identity. The
+        step has to end at the minimum along p; how strongly the quadratic bends there is p^T A p.
+    direction_in_the_step: step="p p"
+        The numerator of your step length is p^T p. It is the residual whose square belongs there;
+        the two are equal in the first iteration only.
+    step_upside_down: step="inverse"
+        The quotient of the step length is upside down: p^T A p stands above. Where the quadratic
+        bends more the minimum is nearer, so the step must be shorter.
+    norm_in_the_step: step="root"
+        The numerator of your step length is the norm of the residual, not its square. Make b twice
+        as large: x must be twice as large as well, and yours is not.
+    product_with_x: multiply="x"
+        You call the operator on x. In the first iteration x is 0, so is the product, and the step
+        length is a number divided by 0. Along which vector must the curvature be known?
+    product_with_the_residual: multiply="residual"
+        You call the operator on the residual. In the first iteration that is the direction as well,
+        later it is not. Step length and residual both need A times the direction along which x
+        moves.
+    direction_shares_memory: first="shared memory"
+        After the first iteration the old direction is lost. Direction and residual begin as one
+        tensor: an update in place, such as `-=`, changes both. Give one of them memory of its own.
+    returns_the_residual: output="residual"
+        You return the residual, what is left of b. The solution is what the steps along the
+        directions add up to.
+    returns_the_direction: output="direction"
+        You return the last direction, which the next iteration would use. The solution is what the
+        steps along the directions add up to.
+    returns_the_product: output="remainder"
+        You return A x, the part of b that is explained, where x is asked for. Which of your updates
+        adds alpha times the product?
+    one_iteration_too_many: count=1
+        You make one iteration more than `iterations` allows. The first probe allows one, and you
+        take two products. Where does your count begin?
+    one_iteration_too_few: count=-1
+        You make one iteration less than `iterations` allows: the first probe allows one and your
+        answer is 0. Where does your count begin, and where does it end?
+    tolerance_ignored: stop="never"
+        The tolerance has no effect: you always make all the iterations. Where two suffice you take
+        six products. With b of zeros you divide 0 by 0. When is the residual small enough?
+    epsilon_for_the_tolerance: stop="never", epsilon=1e-12
+        The tolerance has no effect: you always make all the iterations, and a small number in the
+        divisors keeps NaN away. Where two iterations suffice you take six products, and each costs
+        about two backward passes in TRPO. When is the residual small enough?
+    stops_at_zero_only: stop="at zero"
+        You stop only where the residual is exactly 0. Rounding hardly ever lets that happen: where
+        two iterations suffice you take six products. What is `tolerance` for?
+    zero_right_side: stop="strict"
+        With b of zeros, the last probe, you divide 0 by 0 and return NaN. The residual is small
+        enough before the first iteration. Does your test come before the product, and does it also
+        stop where both sides are 0?
+    tolerance_absolute: stop="absolute"
+        You compare the residual's norm with the tolerance itself. It counts as a fraction of the
+        norm of b: multiply b by 100, and the number of iterations must stay the same.
+    squared_norm_and_absolute: stop="squared, absolute"
+        You compare the squared norm of the residual with the tolerance. Two things differ: the norm
+        is meant, not its square, and it is compared with a fraction of the norm of b.
+    squared_norms: stop="squared, relative"
+        You compare squared norms, so the tolerance ought to be squared too. Yours stops too soon:
+        for a tolerance of 0.1 a residual of 0.3 is enough for it.
+    norm_with_squared_norm: stop="norm, squared"
+        You compare the norm of the residual with a fraction of the squared norm of b. The two sides
+        have different units: with b large you stop at once, with b small too late.
+    squared_norm_with_norm: stop="squared, norm"
+        You compare the squared norm of the residual with a fraction of the norm of b. Is a root
+        missing? The two sides have different units: yours stops at another iteration when b is
+        multiplied by 100.
+    product_at_the_start: extra="at the start"
+        You take one product more than there are iterations. x does not suffer, but for x = 0 the
+        residual is known without one. In TRPO each one costs about as much as two backward passes.
+    two_products_each_time: extra="each time"
+        You take two products in each iteration. x does not suffer, but the residual need not be
+        computed anew: it changes by alpha times a product that you have already.
+    residual_computed_anew: extra="at the start and each time"
+        You compute the residual anew each time, the first one too. x does not suffer, but the
+        products more than double. At x = 0 the residual is known, and later it changes by alpha
+        times a product that you have already.
+    """
 )
 
 SPEC = Spec(
