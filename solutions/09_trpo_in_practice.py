@@ -51,10 +51,9 @@ def explained_variance(values, targets):
         error that is the same everywhere does not count. NaN if all targets are equal.
     """
     ### BEGIN SOLUTION
-    variance = np.var(targets)
-    if variance == 0:
+    if np.ptp(targets) == 0:  # the variance of equal numbers is not always 0 in floating point
         return np.nan
-    return 1 - np.var(targets - values) / variance
+    return 1 - np.var(targets - values) / np.var(targets)
     ### END SOLUTION
 
 

@@ -40,6 +40,8 @@ class Scene:
         Where the functions stop being finite.
     beyond : str
         What they are from there on.
+    start, unit : float or None, float
+        The surrogate at theta, drawn if None; what its improvements and the KL are multiples of.
     """
 
     title: str
@@ -52,6 +54,8 @@ class Scene:
     gain_edge: float = FAR
     kl_edge: float = FAR
     beyond: str = "nan"
+    start: float | None = None
+    unit: float = 1.0
 
 
 # All numbers that decide at equality are sums of powers of two, so that every way to compute them
@@ -82,6 +86,15 @@ SCENES = (
     ),
     Scene("the expected improvement is negative", (-1.0, 1.5), expected=-1.0),
     Scene("the expected improvement is 0", (0.0, 0.5), expected=0.0),
+    Scene("only the 45th try passes", (1.0, -0.5), (0.0, 0.8**-87), 0.8, 45),
+    Scene("all numbers are about 1e-12", (1.25, -3.75, 3.0), (0.0, 1.5), unit=2.0**-40),
+    Scene("the KL is a millionth larger than max_kl", (1.0, -0.25), (0.0, 1 + 2.0**-20)),
+    Scene(
+        "accept_ratio is 0, and the full step improves nothing",
+        (1.0, 2.0**-8 - 3, 2 - 2.0**-8),
+        ratio=0.0,
+    ),
+    Scene("the surrogate at theta is a million", (1.0, -0.875), start=2.0**20),
 )
 
 
@@ -100,10 +113,12 @@ def harness(
     """Build the two functions from coefficients and return what the search returns."""
     import torch
 
-    start, step = torch.tensor(theta), torch.tensor(full_step)  # copies
+    start, step, given = (torch.tensor(array) for array in (theta, full_step, theta))  # copies
+    seen, moved = given.numpy(), []
 
     def along(shape, point):
         """Return a polynomial in the place along the step, and the squared distance from it."""
+        moved.append(not np.array_equal(seen, theta))
         shift = torch.as_tensor(point).detach().to(start) - start
         place = torch.dot(torch.tensor(shape["slope"]), shift)
         value = sum(c * place.abs() ** k * place for k, c in enumerate(shape["terms"]))
@@ -121,10 +136,10 @@ def harness(
             return torch.tensor(float(kl["beyond"]), dtype=start.dtype)
         return value.abs() + away
 
-    return function(
+    answer = function(
         surrogate_fn,
         kl_fn,
-        tensor(theta),
+        given,
         tensor(full_step),
         expected_improvement,
         max_kl,
@@ -132,6 +147,9 @@ def harness(
         max_steps,
         accept_ratio,
     )
+    if any(moved) or not np.array_equal(seen, theta):  # also where it is put back afterwards
+        theta += 1.0  # for whoever compares the arguments before and after
+    return answer
 
 
 def probes(generator):
@@ -143,12 +161,12 @@ def probes(generator):
         theta = signs[0] * generator.integers(2, 13, size=size) / 4
         step = signs[1] * generator.choice([0.25, 0.5, 1.0, 2.0], size=size)
         shares = generator.permutation([0.5, 0.25, 0.25, 0.0][:size] if size > 2 else [0.75, 0.25])
-        expected = float(generator.choice([0.25, 4.0]))
-        max_kl = float(generator.choice([0.015625, 0.03125, 0.0625]))
+        expected = float(generator.choice([0.25, 4.0])) * scene.unit
+        max_kl = float(generator.choice([0.015625, 0.03125, 0.0625])) * scene.unit
         start = float(generator.choice([-1.0, 1.0]) * generator.integers(5, 13) / 4)
         surrogate = {
             "slope": shares / step,
-            "start": start if number else 2.5,
+            "start": scene.start or (start if number else 2.5),
             "terms": expected * np.array(scene.gains),
             "edge": scene.gain_edge,
             "beyond": scene.beyond,
@@ -217,9 +235,10 @@ def variant(
         }[share]
         near = {"at most": kl <= max_kl, "less": kl < max_kl, "slack": kl <= 1.5 * max_kl}
         tests = [near.get(kl_test, True), gain >= asked if equal == "accepted" else gain > asked]
-        if finite == "rejected by comparison" and np.isnan([gain, kl]).any():
+        watched = [gain] * (share != "none") + [kl] * (kl_test != "none")  # what is computed
+        if finite == "rejected by comparison" and np.isnan(watched).any():
             tests = [not kl > max_kl, not gain <= asked]
-        if finite == "checked" and not np.isfinite([gain, kl]).all():
+        if finite == "checked" and not np.isfinite(watched).all():
             tests = [False, False]
         if all(tests) if both else any(tests):
             passed.append((gain, fraction, point))

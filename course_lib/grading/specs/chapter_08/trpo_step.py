@@ -37,13 +37,20 @@ def harness(
     import torch
 
     def policy(point):
+        moved.append(not np.array_equal(seen, theta))
         point = torch.as_tensor(point)
         features = torch.tensor(log_probs_fn).to(point)
         outputs = torch.tanh(features @ point.reshape(features.shape[1], -1))
         return torch.log_softmax(2.0 * outputs, dim=1)
 
-    data = tensor(theta), tensor(actions), tensor(advantages)
-    return function(policy, *data, max_kl, damping, backtrack_factor, max_steps, accept_ratio)
+    given = torch.tensor(theta)  # a copy
+    seen, moved = given.numpy(), []
+    data = given, tensor(actions), tensor(advantages)
+    answer = function(policy, *data, max_kl, damping, backtrack_factor, max_steps, accept_ratio)
+    moved.append(given.grad is not None or not np.array_equal(seen, theta))
+    if any(moved):  # also where it is put back afterwards
+        theta += 1.0  # for whoever compares the arguments before and after
+    return answer
 
 
 @dataclass(frozen=True)
@@ -62,8 +69,10 @@ class Scene:
         The tries that may be the accepted one, the full step being 0; -1 for none.
     tells : str
         What must come out otherwise: if the ``improvement`` or the ``kl`` is not tested, for the
-        KL in the other ``direction``, if expectations are ``compounding``, or for log-probabilities
-        in place of ``ratios``.
+        KL in the other ``direction``, if expectations are ``compounding``, for log-probabilities
+        in place of ``ratios``, or if log-ratios are ``clamped`` to +-2.
+    unit : float
+        What the features are multiples of.
     """
 
     title: str
@@ -75,6 +84,7 @@ class Scene:
     ratio: float
     accepted: tuple[int, ...] = (0,)
     tells: str = ""
+    unit: float = 1.0
 
 
 SCENES = (
@@ -128,6 +138,29 @@ SCENES = (
     ),
     Scene("no try passes", (5, 2, 3), 0.5, 0.05, 0.9, 2, 0.8, (-1,)),
     Scene("all advantages are 0", (4, 2, 2), 0.02, 0.1, 0.5, 5, 0.1, (-1,), "nothing"),
+    Scene("30 parameters", (40, 5, 6), 0.01, 0.01, 0.5, 5, 0.1, tells="many"),
+    Scene(
+        "features of about 1e-4, more than ten tries",
+        (6, 2, 3),
+        1.0,
+        0.1,
+        0.93,
+        25,
+        0.9,
+        tuple(range(11, 25)),
+        unit=1e-4,
+    ),
+    Scene(
+        "log-ratios beyond 2",
+        (4, 2, 3),
+        2.0,
+        0.1,
+        0.8,
+        12,
+        0.3,
+        (1, 2, 3, 4, 5, 6),
+        "clamped",
+    ),
 )
 
 
@@ -165,6 +198,7 @@ def trials(features, theta, actions, advantages, max_kl, damping, fractions):
             (np.exp(old) * (old - new)).sum(axis=1).mean(),
             (np.exp(new) * (new - old)).sum(axis=1).mean(),
             (advantages * change).mean(),
+            (advantages * np.expm1(change.clip(-2, 2))).mean(),
         ))  # fmt: skip
     return step, gradient @ step, np.array(rows)
 
@@ -181,10 +215,10 @@ def fits(scene, features, theta, actions, advantages):
     fractions = scene.factor ** np.arange(scene.tries)
     arguments = features, theta, actions, advantages, scene.max_kl, scene.damping
     step, expected, results = trials(*arguments, fractions)
-    gains, kls, reverse, logs = results.T
+    gains, kls, reverse, logs, clamped = results.T
     asked = scene.ratio * expected * fractions
     near = [kls / scene.max_kl, reverse / scene.max_kl, gains / asked, logs / asked]
-    if np.abs(np.array(near) - 1.0).min() < 0.03 or np.abs(step).max() > 8.0:
+    if np.abs(np.array(near) - 1.0).min() < 0.03 or np.abs(step).max() * scene.unit > 8.0:
         return False
     inside, enough = kls <= scene.max_kl, gains > asked
     taken = first(inside & enough)
@@ -195,6 +229,7 @@ def fits(scene, features, theta, actions, advantages):
         "direction": first((reverse <= scene.max_kl) & enough),
         "ratios": first(inside & (logs > asked)),
         "compounding": first(inside & (gains > compounded)),
+        "clamped": first(inside & (clamped > asked)),
     }.get(scene.tells)
     neighbours = {  # mistakes that would look the same
         "improvement": first(inside & (logs > asked)),
@@ -211,7 +246,7 @@ def probes(generator):
     for scene in SCENES:
         states, size, choices = scene.sizes
         while True:
-            features = generator.integers(-15, 16, size=(states, size)) / 10
+            features = generator.integers(-15, 16, size=(states, size)) / 10 * scene.unit
             theta = generator.integers(-12, 13, size=size * choices) / 10
             actions = generator.integers(0, choices, size=states)
             advantages = generator.integers(-30, 31, size=states) / 10 + 0.75
