@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..advantages import gae_scan
+from ..checks import require_same_shape, require_samples, varies
 from ..experience.normalization import ObservationNormalizer
 from ..experience.rollout import Rollout
 from ..policies import Actor, Policy, ValueNetwork, make_policy
@@ -104,6 +105,11 @@ class Batch:
     explained_variance : float
         1 - Var(targets - values) / Var(targets): 1 for a perfect critic, 0 for a constant one,
         NaN where the targets do not vary.
+
+    Raises
+    ------
+    ValueError
+        If the tensors do not hold the same B samples, at least one.
     """
 
     observations: Tensor
@@ -111,6 +117,14 @@ class Batch:
     advantages: Tensor
     value_targets: Tensor
     explained_variance: float
+
+    def __post_init__(self) -> None:
+        require_samples(
+            self.observations,
+            actions=self.actions,
+            advantages=self.advantages,
+            value_targets=self.value_targets,
+        )
 
     @property
     def values(self) -> Tensor:
@@ -174,7 +188,17 @@ def explained_variance(values: np.ndarray, targets: np.ndarray) -> float:
     Returns
     -------
     float, at most 1
-        NaN if the targets are all equal.
+        NaN if the targets are all equal, up to the rounding of the larger of the two arrays.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, or there is no sample.
     """
-    variance = np.var(targets)
-    return float(1.0 - np.var(targets - values) / variance) if variance > 0 else float("nan")
+    require_same_shape(values=values, targets=targets)
+    if values.size == 0:
+        raise ValueError("explained_variance needs at least one sample, values are empty")
+    if not varies(targets, size=np.abs(values).max()):
+        return math.nan
+    unexplained = np.var(targets - values, dtype=np.float64)
+    return float(1.0 - unexplained / np.var(targets, dtype=np.float64))

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ..advantages import normalize
+from ..checks import require_same_shape
 from .agent import Agent, Batch, require_finite
 from .settings import Settings
 from .updates import gradient_step, policy_change, value_loss
@@ -60,10 +61,7 @@ def policy_gradient_loss(log_probs: Tensor, weights: Tensor) -> Tensor:
     ----------
     Williams (1992), doi:10.1007/BF00992696; Schulman et al. (2016), arXiv:1506.02438, Eq. (1).
     """
-    if log_probs.shape != weights.shape:
-        raise ValueError(
-            f"log_probs have shape {tuple(log_probs.shape)} but weights {tuple(weights.shape)}"
-        )
+    require_same_shape(log_probs=log_probs, weights=weights)
     return -(log_probs * weights.detach()).mean()
 
 

@@ -158,7 +158,7 @@ def branch(
     q_values, alive, discount, steps = np.zeros(S * K), np.ones(S * K, dtype=bool), 1.0, 0
     for _ in range(max_steps):
         observations, rewards, terminated, truncated, _ = env.step(chosen)
-        q_values += discount * rewards * alive
+        q_values += discount * np.where(alive, rewards, 0.0)
         steps += int(alive.sum())
         alive &= ~(terminated | truncated)
         if not alive.any():

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..checks import exceeds_rounding
+
 
 class RunningMeanVariance:
     """Mean and variance of everything seen so far, one batch at a time, never storing it.
@@ -46,6 +48,15 @@ class RunningMeanVariance:
         if self.count <= self.ddof:
             return np.ones_like(self.squares)
         return self.squares / (self.count - self.ddof)
+
+    def scale(self, epsilon: float) -> NDArray:
+        """What to divide by: sqrt(variance + epsilon), but 1 where samples differ by rounding only.
+
+        Nothing says yet how large a deviation is there; the root of epsilon would be a guess.
+        """
+        size = np.hypot(self.mean, np.sqrt(self.variance))
+        real = exceeds_rounding(np.sqrt(self.variance), size, np.float64)
+        return np.where(real, np.sqrt(self.variance + epsilon), 1.0)
 
     def update(self, batch: ArrayLike) -> None:
         """Take in a batch of samples, shape (B, *shape); B may be 0.
@@ -95,7 +106,8 @@ class ObservationNormalizer:
     size : int
         Width O of an observation.
     normalize : bool
-        Subtract the running mean and divide by the running standard deviation.
+        Subtract the running mean and divide by the running standard deviation; by 1 where all
+        observations were equal.
     clip : float or None
         Then clip to [-clip, clip].
     epsilon : float
@@ -117,7 +129,7 @@ class ObservationNormalizer:
         """Normalise raw observations (..., O) with the statistics as they are; float32."""
         x = observations
         if self.normalize:
-            x = (x - self.statistics.mean) / np.sqrt(self.statistics.variance + self.epsilon)
+            x = (x - self.statistics.mean) / self.statistics.scale(self.epsilon)
         if self.clip is not None:
             x = np.clip(x, -self.clip, self.clip)
         return x.astype(np.float32)
@@ -127,7 +139,7 @@ class RewardScaler:
     """Rewards on a scale that learning likes: divided by a running standard deviation, clipped.
 
     The divisor is the standard deviation of the running discounted sum ``R <- gamma R + r`` of each
-    copy, which starts at 0 with every episode. No mean is subtracted: that would pay a policy for
+    copy, which starts at 0 with every episode. While the sums do not differ it is 1. No mean is subtracted: that would pay a policy for
     the length of its episodes.
 
     Parameters
@@ -170,7 +182,7 @@ class RewardScaler:
         if self.scale:
             self.running = self.gamma * self.running + rewards
             self.statistics.update(self.running[valid])
-            rewards = rewards / np.sqrt(self.statistics.variance + self.epsilon)
+            rewards = rewards / self.statistics.scale(self.epsilon)
             self.running[ended] = 0.0
         if self.clip is not None:
             rewards = np.clip(rewards, -self.clip, self.clip)
