@@ -229,7 +229,13 @@ def discounted_returns(
     cut[-1] = True  # the end of the rollout cuts whatever is still running
     # The lambda = 1 advantage over a critic that is zero, except where it stands in for the rest.
     return gae_scan(
-        rewards, np.zeros_like(rewards), np.where(cut, next_values, 0.0), terminated, truncated, gamma, 1.0
+        rewards,
+        np.zeros_like(rewards),
+        np.where(cut, next_values, 0.0),
+        terminated,
+        truncated,
+        gamma,
+        1.0,
     )
 
 

@@ -28,7 +28,7 @@ def require_shape(name: str, x: Any, *shapes: tuple[int, ...], hint: str) -> Non
         ):
             return
     wanted = " or ".join(str(shape).replace("-1", "any") for shape in shapes)
-    raise ValueError(f"{name} must have shape {wanted}, not {tuple(x.shape)}: {hint}")
+    raise ValueError(f"{name} has shape {tuple(x.shape)}, but must have {wanted}: {hint}")
 
 
 def require_samples(observations: Any, width: int | None = None, **per_sample: Any) -> None:

@@ -169,6 +169,14 @@ def make_batch(rollout: Rollout, value_network: ValueNetwork, settings: Settings
     )
 
 
+def require_policy_samples(
+    policy: Policy, observations: Tensor, actions: Tensor, advantages: Tensor
+) -> None:
+    """Raise a ValueError unless these are B samples that the policy can have produced."""
+    width = policy.net.layers[0].in_features
+    require_samples(observations, width, actions=actions, advantages=advantages)
+
+
 def require_finite(**quantities: Tensor | float) -> None:
     """Raise a FloatingPointError that names the first quantity holding NaN or infinity."""
     for name, x in quantities.items():

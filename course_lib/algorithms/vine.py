@@ -255,7 +255,7 @@ def vine_policy_step(
     Raises
     ------
     ValueError
-        If not every action was tried exactly once in every state.
+        If not every action was tried exactly once in every state, or shapes do not fit.
     """
     actions = torch.from_numpy(rollout_set.actions)
     observations = torch.from_numpy(rollout_set.observations)
@@ -265,6 +265,7 @@ def vine_policy_step(
     if actions.shape != (S, K) or not (actions.sort(dim=1).values == torch.arange(K)).all():
         raise ValueError(f"needed: each of the actions 0 to {K - 1} once in each of {S} states")
     q = torch.from_numpy(rollout_set.q_values).to(probabilities)
+    _check(probabilities=probabilities, q_values=q)
     chosen = probabilities.gather(1, actions)
     weights = K * chosen * (q - (chosen * q).sum(1, keepdim=True))
     repeated = observations.repeat_interleave(K, dim=0)
