@@ -38,7 +38,12 @@ class ReinforceSettings(Settings):
 
 
 def policy_gradient_loss(log_probs: Tensor, weights: Tensor) -> Tensor:
-    """Minus the mean of log pi(a|s) times Psi: its gradient is minus the policy gradient, Eq. (1.6).
+    """Minus the mean of log pi(a|s) times Psi, whose gradient estimates minus that of J, Eq. (1.6).
+
+    Three things stand between the two. The policy gradient sums over the steps of an episode, and
+    the mean over B steps divides by the mean length of the episodes. For gamma < 1 it weighs step t
+    by gamma^t, which is left out here. And Psi is unbiased only as far as rewards reach: where an
+    episode is cut, the critic's value in it carries the critic's error.
 
     Parameters
     ----------
