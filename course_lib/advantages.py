@@ -96,7 +96,7 @@ def n_step_advantages(
     ----------
     Schulman et al. (2016), arXiv:1506.02438, Eqs. (11) to (14).
     """
-    if n != int(n) or n < 1:
+    if not n >= 1 or n % 1 != 0:  # infinity fails here too
         raise ValueError(f"n counts rewards and must be a positive integer, not {n!r}")
     deltas, going_on = _residuals_and_continuation(
         rewards, values, next_values, terminated, truncated, gamma
@@ -129,7 +129,7 @@ def gae(
     gae_lambda : float in [0, 1]
         0 gives the TD residuals: low variance, biased by the critic. 1 gives the discounted rewards
         minus V: high variance, and where episodes run to their end no bias that depends on the
-        action. Where a time limit or the rollout's end cuts one, the critic stands in for the rest,
+        action, for the return with this gamma. Where a time limit or the rollout's end cuts one, the critic stands in for the rest,
         with its error.
 
     Returns

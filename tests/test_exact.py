@@ -186,9 +186,10 @@ def test_a_policy_that_is_none_is_refused(policy):
         exact.expected_return(MDP(**valid()), policy)
 
 
-def test_a_horizon_must_count_steps():
+@pytest.mark.parametrize("horizon", [0, 1.5, np.inf, np.nan])
+def test_a_horizon_must_count_steps(horizon):
     with pytest.raises(ValueError, match="horizon"):
-        exact.undiscounted_distribution(MDP(**valid()), np.full((2, 3), 1 / 3), 0)
+        exact.undiscounted_distribution(MDP(**valid()), np.full((2, 3), 1 / 3), horizon)
 
 
 # Divergences and epsilons ----------------------------------------------------------------------

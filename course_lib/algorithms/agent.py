@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import gymnasium as gym
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from ..advantages import gae_scan
@@ -186,12 +187,12 @@ def require_finite(**quantities: Tensor | float) -> None:
             raise FloatingPointError(f"{name} is not finite")
 
 
-def explained_variance(values: np.ndarray, targets: np.ndarray) -> float:
+def explained_variance(values: ArrayLike, targets: ArrayLike) -> float:
     """How much of the targets' variance the critic explains, Eq. (9.2).
 
     Parameters
     ----------
-    values, targets : ndarray, shape (B,)
+    values, targets : array_like, shape (B,)
 
     Returns
     -------
@@ -203,6 +204,7 @@ def explained_variance(values: np.ndarray, targets: np.ndarray) -> float:
     ValueError
         If the shapes differ, or there is no sample.
     """
+    values, targets = np.asarray(values), np.asarray(targets)
     require_same_shape(values=values, targets=targets)
     if values.size == 0:
         raise ValueError("explained_variance needs at least one sample, values are empty")

@@ -82,10 +82,11 @@ def ppo_clip_loss(
     low, high = _log_limits(clip_range)
     require_same_shape(log_probs=log_probs, old_log_probs=old_log_probs, advantages=advantages)
     log_ratio = log_probs - old_log_probs
-    # The minimum caps the ratio where A >= 0, and supports it from below where A < 0. Clipped as a
-    # logarithm, because a ratio that overflows leaves 0 times infinity behind the minimum.
-    capped, supported = log_ratio.clamp(max=high), log_ratio.clamp(min=low)
-    return -(torch.where(advantages >= 0, capped, supported).exp() * advantages).mean()
+    # The minimum is min(r, 1 + epsilon) A where A >= 0, and max(r, 1 - epsilon) A where A < 0. In
+    # logs, because the gradient behind a clipped ratio that overflows would be 0 times infinity.
+    at_most, at_least = log_ratio.clamp(max=high), log_ratio.clamp(min=low)
+    ratio = torch.where(advantages >= 0, at_most, at_least).exp()
+    return -(ratio * advantages).mean()
 
 
 def _log_limits(clip_range: float) -> tuple[float, float]:

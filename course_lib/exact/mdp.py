@@ -175,7 +175,7 @@ def undiscounted_distribution(mdp: MDP, policy: ArrayLike, horizon: int) -> NDAr
         If the horizon is not a positive integer.
     """
     policy = check_policy(mdp, policy)
-    if horizon != int(horizon) or horizon < 1:
+    if not horizon >= 1 or horizon % 1 != 0:  # infinity fails here too
         raise ValueError(f"horizon counts steps and must be a positive integer, not {horizon!r}")
     chain = _chain(mdp, policy)
     now = mdp.initial
