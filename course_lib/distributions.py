@@ -118,7 +118,8 @@ class DiagonalGaussian:
 
     def log_prob(self, actions: Tensor) -> Tensor:
         """Log-density at the given actions (B, d), summed over dimensions; shape (B,)."""
-        require_same_shape(mean=self.mean, actions=actions)
+        hint = "a row for each state; with d = 1, actions (B,) need unsqueeze(-1)"
+        require_shape("actions", actions, tuple(self.mean.shape), hint=hint)
         z = (actions - self.mean) * (-self.log_std).exp()
         return (-0.5 * (z.square() + LOG_2PI) - self.log_std).sum(-1)
 
