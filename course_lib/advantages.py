@@ -18,6 +18,8 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .checks import varies
+
 
 def td_residuals(
     rewards: ArrayLike,
@@ -94,7 +96,7 @@ def n_step_advantages(
     ----------
     Schulman et al. (2016), arXiv:1506.02438, Eqs. (11) to (14).
     """
-    if n != int(n) or n < 1:
+    if not n >= 1 or n % 1 != 0:  # infinity fails here too
         raise ValueError(f"n counts rewards and must be a positive integer, not {n!r}")
     deltas, going_on = _residuals_and_continuation(
         rewards, values, next_values, terminated, truncated, gamma
@@ -102,7 +104,8 @@ def n_step_advantages(
     advantages = deltas.copy()
     for _ in range(min(int(n), len(deltas)) - 1):
         # One more reward: A(n+1) at t is delta at t, then A(n) at t+1 if the episode goes on.
-        advantages[:-1] = deltas[:-1] + gamma * going_on[:-1] * advantages[1:]
+        following = np.where(going_on[:-1], advantages[1:], 0.0)
+        advantages[:-1] = deltas[:-1] + gamma * following
     return advantages
 
 
@@ -124,8 +127,10 @@ def gae(
     rewards, values, next_values, terminated, truncated, gamma
         As in `n_step_advantages`.
     gae_lambda : float in [0, 1]
-        0 gives the TD residuals (low variance, biased by the critic), 1 the discounted rewards
-        minus V (no bias that depends on the action, high variance).
+        0 gives the TD residuals: low variance, biased by the critic. 1 gives the discounted rewards
+        minus V: high variance, and where episodes run to their end no bias that depends on the
+        action, for the return with this gamma. Where a time limit or the rollout's end cuts one, the critic stands in for the rest,
+        with its error.
 
     Returns
     -------
@@ -142,12 +147,12 @@ def gae(
     """
     _check_unit_interval(gae_lambda=gae_lambda)
     deltas, going_on = _residuals_and_continuation(
-        rewards, values, next_values, terminated, truncated, gamma
+        rewards, values, next_values, terminated, truncated, gamma, gae_lambda
     )
     advantages = np.zeros_like(deltas)
     following = np.zeros_like(deltas[-1])  # (N,), beyond the rollout
     for t in reversed(range(len(deltas))):
-        following = deltas[t] + gamma * gae_lambda * going_on[t] * following
+        following = deltas[t] + gamma * gae_lambda * np.where(going_on[t], following, 0.0)
         advantages[t] = following
     return advantages
 
@@ -175,12 +180,12 @@ def gae_scan(
         return gae(rewards, values, next_values, terminated, truncated, gamma, gae_lambda)
     _check_unit_interval(gae_lambda=gae_lambda)
     sums, going_on = _residuals_and_continuation(
-        rewards, values, next_values, terminated, truncated, gamma
+        rewards, values, next_values, terminated, truncated, gamma, gae_lambda
     )
-    weights = (gamma * gae_lambda) * going_on[:-1]  # weights[t] multiplies sums[t + span]
+    weights = (gamma * gae_lambda) * going_on[:-1].astype(sums.dtype)  # for sums[t + span]
     span = 1  # sums[t] holds the weighted deltas of t .. t+span-1; every pass doubles the span
     while span < len(sums):
-        sums[:-span] += weights * sums[span:]
+        sums[:-span] += weights * np.where(weights > 0.0, sums[span:], 0.0)
         weights = weights[:-span] * weights[span:]
         span *= 2
     return sums
@@ -224,7 +229,13 @@ def discounted_returns(
     cut[-1] = True  # the end of the rollout cuts whatever is still running
     # The lambda = 1 advantage over a critic that is zero, except where it stands in for the rest.
     return gae_scan(
-        rewards, np.zeros_like(rewards), next_values * cut, terminated, truncated, gamma, 1.0
+        rewards,
+        np.zeros_like(rewards),
+        np.where(cut, next_values, 0.0),
+        terminated,
+        truncated,
+        gamma,
+        1.0,
     )
 
 
@@ -234,13 +245,14 @@ def normalize(x: ArrayLike, epsilon: float = 1e-8) -> NDArray:
     Parameters
     ----------
     x : array_like, any shape
-        Advantages of a whole batch (or of a minibatch: chapter 11 compares the two).
+        Advantages of a whole batch.
     epsilon : float, at least 0
-        Added to the standard deviation, so that a constant input gives zeros instead of NaN.
+        Added to the standard deviation.
 
     Returns
     -------
     ndarray, the shape of x
+        Zeros where x is constant, up to the rounding of its dtype.
 
     Raises
     ------
@@ -250,25 +262,30 @@ def normalize(x: ArrayLike, epsilon: float = 1e-8) -> NDArray:
     x = np.asarray(x)
     if x.size == 0:
         raise ValueError("normalize needs at least one number, x is empty")
-    if epsilon < 0:
+    if not epsilon >= 0:
         raise ValueError(f"epsilon must not be negative, not {epsilon!r}")
     x = x.astype(np.result_type(x, np.float32), copy=False)
+    if not varies(x):
+        return np.zeros_like(x)
     return (x - x.mean()) / (x.std() + epsilon)
 
 
 def _td_residuals(rewards, values, next_values, terminated, gamma):
-    return rewards + gamma * next_values * ~terminated - values
+    # Chosen, not multiplied by 0: a NaN beyond a termination stays there, here and below.
+    return rewards + gamma * np.where(terminated, 0.0, next_values) - values
 
 
-def _residuals_and_continuation(rewards, values, next_values, terminated, truncated, gamma):
-    """TD residuals, and 1.0 where the same episode has a next step (the trace goes on)."""
+def _residuals_and_continuation(
+    rewards, values, next_values, terminated, truncated, gamma, gae_lambda=1.0
+):
+    """TD residuals, and whether the trace goes on: the same episode has a next step that counts."""
     _check_unit_interval(gamma=gamma)
     rewards, values, next_values, (terminated, truncated) = _as_arrays(
         dict(rewards=rewards, values=values, next_values=next_values),
         dict(terminated=terminated, truncated=truncated),
     )
     deltas = _td_residuals(rewards, values, next_values, terminated, gamma)
-    return deltas, (~(terminated | truncated)).astype(deltas.dtype)
+    return deltas, ~(terminated | truncated) & (gamma * gae_lambda > 0.0)
 
 
 def _as_arrays(numbers: dict, flags: dict):

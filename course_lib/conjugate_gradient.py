@@ -39,6 +39,11 @@ class ConjugateGradientResult:
         """Number of iterations completed."""
         return len(self.residual_norms) - 1
 
+    @property
+    def relative_residual(self) -> float:
+        """Norm of the residual as a share of the norm of b; 0 if b is 0."""
+        return self.residual_norms[-1] / self.residual_norms[0] if self.residual_norms[0] else 0.0
+
 
 def conjugate_gradient(
     linear_operator: Callable[[Tensor], Tensor],
@@ -59,11 +64,13 @@ def conjugate_gradient(
     linear_operator : callable
         Maps v, shape (P,), to A v.
     b : Tensor, shape (P,)
-        All arithmetic is in its dtype.
+        All arithmetic is in its dtype. Its length may be anything the dtype holds: the equation is
+        solved for b scaled to about 1, by a power of two, so that no digit changes.
     iterations : int, at least 0
         Most iterations to make.
     tolerance : float, at least 0
-        Stop when the residual's norm falls to this fraction of the norm of b.
+        Stop when the residual's norm falls to this fraction of the norm of b, or to 1e-18 of it (in
+        float64 1e-153), below which squares of norms are no longer accurate.
     keep_iterates : bool
         Keep every x on the way, for figures.
 
@@ -80,23 +87,17 @@ def conjugate_gradient(
     ----------
     Hestenes and Stiefel (1952), doi:10.6028/jres.049.044; Nocedal and Wright (2006), Algorithm 5.2.
     """
-    if b.dim() != 1:
-        raise ValueError(f"b must be a vector, shape (P,), not {tuple(b.shape)}")
-    if iterations < 0 or not tolerance >= 0:
-        raise ValueError(
-            f"iterations and tolerance must not be negative, not {iterations!r} and {tolerance!r}"
-        )
+    _check(b, iterations, tolerance)
+    scale = _power_of_two(b)
     x = torch.zeros_like(b)
-    residual = b.detach().clone()
+    residual = b.detach() / scale
     direction = residual.clone()
     squared_norm = residual.dot(residual).item()
-    if not math.isfinite(squared_norm):
-        raise ValueError(f"b is not finite (its squared norm is {squared_norm})")
     norms, iterates = [math.sqrt(squared_norm)], [x.clone()]
+    enough = max(tolerance, 10.0 * math.sqrt(torch.finfo(b.dtype).tiny)) * norms[0]
     reason = "iterations"
     for i in range(iterations):
-        if norms[-1] <= tolerance * norms[0]:
-            reason = "tolerance"
+        if norms[-1] <= enough:
             break
         product = linear_operator(direction)
         if product.shape != b.shape:
@@ -118,9 +119,34 @@ def conjugate_gradient(
         norms.append(math.sqrt(squared_norm))
         if keep_iterates:
             iterates.append(x.clone())
-    else:
-        if norms[-1] <= tolerance * norms[0]:
-            reason = "tolerance"
+    if norms[-1] <= enough:
+        reason = "tolerance"
     return ConjugateGradientResult(
-        x, residual, tuple(norms), reason, tuple(iterates) if keep_iterates else None
+        x * scale,
+        residual * scale,
+        tuple(norm * scale for norm in norms),
+        reason,
+        tuple(iterate * scale for iterate in iterates) if keep_iterates else None,
     )
+
+
+def _check(b: Tensor, iterations: int, tolerance: float) -> None:
+    if b.dim() != 1 or not b.is_floating_point():
+        raise ValueError(
+            f"b must be a vector, shape (P,), of floats, not {tuple(b.shape)} {b.dtype}"
+        )
+    if iterations < 0 or not tolerance >= 0:
+        raise ValueError(
+            f"iterations and tolerance must not be negative, not {iterations!r} and {tolerance!r}"
+        )
+    if not torch.isfinite(b).all():
+        raise ValueError("b is not finite: look at what it was computed from")
+
+
+def _power_of_two(b: Tensor) -> float:
+    """A power of two close to the largest magnitude in b; 1 if b is 0 or empty."""
+    largest = b.detach().abs().max().item() if len(b) else 0.0
+    if largest == 0.0:
+        return 1.0
+    tiny = torch.finfo(b.dtype).tiny  # also a power of two; what is smaller has no reciprocal
+    return min(max(2.0 ** (math.frexp(largest)[1] - 1), tiny), 1.0 / tiny)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .checks import require_same_shape, require_shape
+
 LOG_2PI = math.log(2.0 * math.pi)
 
 
@@ -21,10 +23,18 @@ class Categorical:
     Parameters
     ----------
     logits : Tensor, shape (B, K)
-        Unnormalised log-probabilities.
+        Unnormalised log-probabilities; -inf for an action that is impossible in that state.
+
+    Raises
+    ------
+    ValueError
+        If the logits are not (B, K); from the methods, if something does not fit them.
     """
 
     logits: Tensor
+
+    def __post_init__(self) -> None:
+        require_shape("logits", self.logits, (-1, -1), hint="(B, K), a row for each state")
 
     @property
     def log_probs(self) -> Tensor:
@@ -33,17 +43,25 @@ class Categorical:
 
     def log_prob(self, actions: Tensor) -> Tensor:
         """Log-probability of the given actions (B,), int64; shape (B,)."""
-        return self.log_probs.gather(-1, actions.unsqueeze(-1)).squeeze(-1)
+        return _chosen(self.log_probs, actions)
 
     def entropy(self) -> Tensor:
         """Entropy in nats, shape (B,), between 0 and log K."""
         log_probs = self.log_probs
-        return -(log_probs.exp() * log_probs).sum(-1)
+        probs = log_probs.exp()
+        return -(probs * _where_possible(probs, log_probs)).sum(-1)
 
     def kl(self, new: "Categorical") -> Tensor:
-        """KL(self || new) in nats, shape (B,), never negative up to rounding."""
-        log_probs = self.log_probs
-        return (log_probs.exp() * (log_probs - new.log_probs)).sum(-1)
+        """KL(self || new) in nats, shape (B,), never negative up to rounding.
+
+        Infinite where new rules out what self does not. Summed in float64: the terms nearly cancel,
+        and what float32 leaves of a KL below 1e-7 means nothing.
+        """
+        require_same_shape(logits=self.logits, new_logits=new.logits)
+        log_probs, new_log_probs = self.double().log_probs, new.double().log_probs
+        probs = log_probs.exp()
+        kl = (probs * _where_possible(probs, log_probs - new_log_probs)).sum(-1)
+        return kl.to(self.logits.dtype)
 
     def outputs(self) -> tuple[Tensor]:
         """The network outputs that parametrise it: the logits."""
@@ -55,6 +73,7 @@ class Categorical:
         M u = p * (u - sum(p u)) / B per state: M = (diag(p) - p p^T) / B, which does not feel a
         shift of all logits. Shapes (B, K).
         """
+        require_same_shape(logits=self.logits, tangents=tangents)
         probs = self.log_probs.exp()
         centred = tangents - (probs * tangents).sum(-1, keepdim=True)
         return (probs * centred / len(probs),)
@@ -67,6 +86,10 @@ class Categorical:
         """The same distribution, without a gradient."""
         return Categorical(self.logits.detach())
 
+    def double(self) -> "Categorical":
+        """The same distribution in float64, with its gradient."""
+        return Categorical(self.logits.double())
+
 
 @dataclass(frozen=True)
 class DiagonalGaussian:
@@ -78,13 +101,25 @@ class DiagonalGaussian:
         Mean of each action dimension, in the action's own units.
     log_std : Tensor, shape (d,) or (B, d)
         Logarithm of the standard deviation (not of the variance).
+
+    Raises
+    ------
+    ValueError
+        If the two do not fit; from the methods, if something does not fit them.
     """
 
     mean: Tensor
     log_std: Tensor
 
+    def __post_init__(self) -> None:
+        require_shape("mean", self.mean, (-1, -1), hint="(B, d), a row for each state")
+        B, d = self.mean.shape
+        require_shape("log_std", self.log_std, (d,), (B, d), hint="the means are (B, d)")
+
     def log_prob(self, actions: Tensor) -> Tensor:
         """Log-density at the given actions (B, d), summed over dimensions; shape (B,)."""
+        hint = "a row for each state; with d = 1, actions (B,) need unsqueeze(-1)"
+        require_shape("actions", actions, tuple(self.mean.shape), hint=hint)
         z = (actions - self.mean) * (-self.log_std).exp()
         return (-0.5 * (z.square() + LOG_2PI) - self.log_std).sum(-1)
 
@@ -93,10 +128,16 @@ class DiagonalGaussian:
         return (self.log_std + 0.5 * (LOG_2PI + 1.0)).expand_as(self.mean).sum(-1)
 
     def kl(self, new: "DiagonalGaussian") -> Tensor:
-        """KL(self || new) in nats, shape (B,), never negative up to rounding."""
-        variance_ratio = (2.0 * (self.log_std - new.log_std)).exp()
-        shift = (self.mean - new.mean) * (-new.log_std).exp()
-        return (0.5 * (variance_ratio + shift.square() - 1.0) + new.log_std - self.log_std).sum(-1)
+        """KL(self || new) in nats, shape (B,), never negative up to rounding.
+
+        Summed in float64, as in `Categorical.kl`.
+        """
+        require_same_shape(mean=self.mean, new_mean=new.mean)
+        old, new = self.double(), new.double()
+        variance_ratio = (2.0 * (old.log_std - new.log_std)).exp()
+        shift = (old.mean - new.mean) * (-new.log_std).exp()
+        kl = 0.5 * (variance_ratio + shift.square() - 1.0) + new.log_std - old.log_std
+        return kl.sum(-1).to(self.mean.dtype)
 
     def outputs(self) -> tuple[Tensor, Tensor]:
         """The network outputs and parameters that parametrise it: mean and log sigma."""
@@ -108,6 +149,8 @@ class DiagonalGaussian:
         Per state and dimension M = diag(1 / sigma^2, 2) / B for (mean, log sigma). A log sigma of
         shape (d,) is shared by all B states, so their B shares of 2 / B add up to 2.
         """
+        require_same_shape(mean=self.mean, tangent=mean)
+        require_same_shape(log_std=self.log_std, tangent=log_std)
         B = len(self.mean)
         shared = self.log_std.dim() < self.mean.dim()
         return mean * ((-2.0 * self.log_std).exp() / B), log_std * (2.0 if shared else 2.0 / B)
@@ -121,5 +164,26 @@ class DiagonalGaussian:
         """The same distribution, without a gradient."""
         return DiagonalGaussian(self.mean.detach(), self.log_std.detach())
 
+    def double(self) -> "DiagonalGaussian":
+        """The same distribution in float64, with its gradient."""
+        return DiagonalGaussian(self.mean.double(), self.log_std.double())
+
 
 Distribution = Categorical | DiagonalGaussian
+
+
+def _where_possible(probs: Tensor, x: Tensor) -> Tensor:
+    """x, but 0 where the probability is 0: 0 log 0 counts as 0, and has no gradient."""
+    return x.masked_fill(probs == 0, 0.0)
+
+
+def _chosen(log_probs: Tensor, actions: Tensor) -> Tensor:
+    """The entry of each row (B, K) that an action (B,) chooses."""
+    B, K = log_probs.shape
+    require_shape("actions", actions, (B,), hint=f"one choice for each of {B} states")
+    if actions.dtype != torch.int64:
+        raise ValueError(f"actions choose by number and must be int64, not {actions.dtype}")
+    try:
+        return log_probs.gather(-1, actions.unsqueeze(-1)).squeeze(-1)
+    except RuntimeError as error:  # asked for only now: looking at all actions first takes time
+        raise ValueError(f"actions must lie between 0 and {K - 1}: {error}") from error

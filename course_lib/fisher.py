@@ -193,7 +193,7 @@ def dense_fisher(kl_fn: Callable[[Tensor], Tensor], params: Tensor, damping: flo
 
     Parameters and errors as in `fisher_vector_product`.
     """
-    _check(damping=damping)
+    _check(params, params, damping)
     hessian = torch.autograd.functional.hessian(kl_fn, params.detach())
     return hessian + damping * torch.eye(len(params), dtype=params.dtype)
 

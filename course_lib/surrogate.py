@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from .checks import require_same_shape
 from .distributions import Distribution
 
 
@@ -27,12 +28,16 @@ def importance_ratio(log_probs: Tensor, old_log_probs: Tensor) -> Tensor:
     ----------
     Schulman et al. (2017), arXiv:1707.06347, section 3.
     """
-    _check_same_shape(log_probs=log_probs, old_log_probs=old_log_probs)
+    require_same_shape(log_probs=log_probs, old_log_probs=old_log_probs)
     return (log_probs - old_log_probs).exp()
 
 
 def surrogate(log_probs: Tensor, old_log_probs: Tensor, advantages: Tensor) -> Tensor:
-    """Sample estimate of L_old, without the constant J(old) and the factor 1/(1-gamma).
+    """Sample mean of ratio times advantage over the states of a batch: stands in for L_old.
+
+    L_old weighs a state by its discounted visitation. Here every step that was taken counts alike,
+    so the states are the undiscounted ones, as in the paper's experiments. Where the two weights
+    agree, this estimates L_old without the constant J(old) and the factor 1/(1-gamma).
 
     Parameters
     ----------
@@ -56,7 +61,7 @@ def surrogate(log_probs: Tensor, old_log_probs: Tensor, advantages: Tensor) -> T
     Schulman et al. (2015), arXiv:1502.05477, Eq. (14).
     """
     ratio = importance_ratio(log_probs, old_log_probs)
-    _check_same_shape(ratio=ratio, advantages=advantages)
+    require_same_shape(log_probs=log_probs, advantages=advantages)
     return (ratio * advantages).mean()
 
 
@@ -66,7 +71,7 @@ def kl_divergence(old: Distribution, new: Distribution) -> Tensor:
     Parameters
     ----------
     old, new : Categorical or DiagonalGaussian
-        The two policies' distributions in the same B states. Detach ``old`` wherever the result
+        The two policies' distributions in the same B states, at least one. Detach ``old`` wherever the result
         is differentiated: otherwise both sides move together and the KL stays 0.
 
     Returns
@@ -76,7 +81,7 @@ def kl_divergence(old: Distribution, new: Distribution) -> Tensor:
     Raises
     ------
     ValueError
-        If the two are of different kinds.
+        If the two are of different kinds, or of different shapes.
 
     References
     ----------
@@ -116,7 +121,7 @@ def approx_kl(log_probs: Tensor, old_log_probs: Tensor, estimator: str = "k3") -
     ----------
     Schulman (2020), "Approximating KL divergence".
     """
-    _check_same_shape(log_probs=log_probs, old_log_probs=old_log_probs)
+    require_same_shape(log_probs=log_probs, old_log_probs=old_log_probs)
     log_ratio = log_probs - old_log_probs
     match estimator:
         case "k1":
@@ -128,7 +133,29 @@ def approx_kl(log_probs: Tensor, old_log_probs: Tensor, estimator: str = "k3") -
     raise ValueError(f"estimator must be 'k1', 'k2' or 'k3', not {estimator!r}")
 
 
-def _check_same_shape(**tensors: Tensor) -> None:
-    (first, x), (second, y) = tensors.items()
-    if x.shape != y.shape:
-        raise ValueError(f"{first} has shape {tuple(x.shape)} but {second} has {tuple(y.shape)}")
+def effective_sample_size(log_probs: Tensor, old_log_probs: Tensor) -> Tensor:
+    """What reweighted samples are worth, as a share of the batch: (sum r)^2 / (B sum r^2).
+
+    Parameters
+    ----------
+    log_probs, old_log_probs : Tensor, shape (B,)
+        As in `importance_ratio`.
+
+    Returns
+    -------
+    Tensor, scalar in [1/B, 1]
+        1 where all ratios agree, however large they are.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+
+    References
+    ----------
+    Kong (1992), "A note on importance sampling using standardized weights".
+    """
+    require_same_shape(log_probs=log_probs, old_log_probs=old_log_probs)
+    log_ratio = log_probs - old_log_probs
+    ratio = (log_ratio - log_ratio.max()).exp()  # a common factor cancels, and could overflow
+    return ratio.sum().square() / ratio.square().sum() / len(ratio)

@@ -73,7 +73,8 @@ def performance_difference(transitions, rewards, gamma, initial, old, new):
 def surrogate(log_probs, old_log_probs, advantages):
     """Return the sample estimate of the surrogate objective, to be maximised.
 
-    The constant J(old) and the factor 1 / (1 - gamma) of the theory are left out.
+    The constant J(old) and the factor 1 / (1 - gamma) of the theory are left out, and every step
+    counts alike: the states are those that were met, without the theory's weight gamma^t.
 
     Parameters
     ----------

@@ -33,7 +33,10 @@ def rewards_to_go(rewards, gamma):
 
 # %%
 def policy_gradient_loss(log_probs, weights):
-    """Return the loss whose gradient is minus the policy gradient.
+    """Return the loss whose gradient estimates minus the policy gradient, up to a factor.
+
+    The policy gradient sums over the steps of an episode. The mean over all B steps divides that
+    by the mean length of the episodes, which changes no direction.
 
     Parameters
     ----------
@@ -68,7 +71,7 @@ def entropy_bonus(logits, coefficient):
     -------
     Tensor, scalar
         Coefficient times the mean over the states of the entropy in nats. It is added to what is
-        maximised, so it is positive.
+        maximised, so its sign is that of the coefficient; it is 0 where every choice is certain.
     """
     ### BEGIN SOLUTION
     log_probs = torch.log_softmax(logits, dim=-1)

@@ -103,6 +103,7 @@ def trpo_step(
 
     theta itself is never changed in place. If g is 0, theta comes back with fraction 0.0. You may
     call `conjugate_gradient` and `fisher_vector_product` of the library, and your own functions.
+    The library's `conjugate_gradient` returns an object, whose attribute ``x`` is the solution.
 
     Parameters
     ----------

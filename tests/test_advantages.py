@@ -248,7 +248,7 @@ def test_gamma_and_lambda_outside_the_unit_interval_are_named(bad):
         discounted_returns(rollout[0], *rollout[2:], bad)
 
 
-@pytest.mark.parametrize("n", [0, -1, 1.5])
+@pytest.mark.parametrize("n", [0, -1, 1.5, np.inf, np.nan])
 def test_n_must_be_a_positive_integer(n):
     with pytest.raises(ValueError, match="positive integer"):
         n_step_advantages(*random_rollout(11), GAMMA, n)

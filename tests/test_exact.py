@@ -186,9 +186,10 @@ def test_a_policy_that_is_none_is_refused(policy):
         exact.expected_return(MDP(**valid()), policy)
 
 
-def test_a_horizon_must_count_steps():
+@pytest.mark.parametrize("horizon", [0, 1.5, np.inf, np.nan])
+def test_a_horizon_must_count_steps(horizon):
     with pytest.raises(ValueError, match="horizon"):
-        exact.undiscounted_distribution(MDP(**valid()), np.full((2, 3), 1 / 3), 0)
+        exact.undiscounted_distribution(MDP(**valid()), np.full((2, 3), 1 / 3), horizon)
 
 
 # Divergences and epsilons ----------------------------------------------------------------------
@@ -218,6 +219,36 @@ def test_kl_with_zeros():
     assert bounds.kl_divergence([0.5, 0.5], [1.0, 0.0]) == np.inf  # an old action is ruled out
     assert bounds.kl_divergence([1.0, 0.0], [0.5, 0.5]) == pytest.approx(np.log(2))
     assert bounds.kl_divergence([1.0, 0.0], [1.0, 0.0]) == 0.0
+
+
+@pytest.mark.parametrize("tiny", [1e-17, 1e-100, 1e-320])
+def test_kl_of_probabilities_whose_ratio_leaves_float64(tiny):
+    even, skewed = np.array([0.5, 0.5]), np.array([tiny, 1.0])
+    expected = 0.5 * (np.log(0.5) - np.log(tiny)) + 0.5 * np.log(0.5)
+    assert bounds.kl_divergence(even, skewed) == pytest.approx(
+        expected, rel=1e-12
+    )  # 18.9 for 1e-17
+    assert bounds.kl_divergence(skewed, even) == pytest.approx(np.log(2), rel=1e-12)
+
+
+def test_where_the_surrogate_is_exact_no_distance_costs_anything():
+    mdp = random_mdp(np.random.default_rng(0), 4, 3, gamma=0.0)
+    old, new = random_policy(np.random.default_rng(1), 4, 3), np.eye(3)[[0, 1, 2, 0]]
+    assert bounds.kl_divergence(old, new).max() == np.inf
+    assert set(bounds.all_bounds(mdp, old, new).values()) == {0.0}
+    assert bounds.kl_bound(0.0, np.inf, 0.9) == bounds.sqrt_kl_bound(0.0, np.inf, 0.9) == 0.0
+
+
+def test_all_bounds_but_one_follow_from_achiams():
+    rng, smaller = np.random.default_rng(0), dict.fromkeys(range(2), 0)
+    for _ in range(500):
+        mdp, old, target = random_mdp(rng), random_policy(rng, 5, 3), random_policy(rng, 5, 3)
+        for i, new in enumerate((target, 0.95 * old + 0.05 * target)):
+            others = bounds.all_bounds(mdp, old, new)
+            achiam, kakade = others.pop("achiam"), others.pop("kakade_langford")
+            assert min(others.values()) >= achiam * (1 - 1e-12)
+            smaller[i] += kakade < achiam
+    assert smaller[0] > 450 > 50 > smaller[1]
 
 
 def test_kl_of_policies_that_hardly_differ():
@@ -427,6 +458,37 @@ def test_policy_iteration_from_an_optimal_policy_stops():
     assert len(improvement.policy_iteration(mdp, [[0.5, 0.5]]).policies) <= 2
 
 
+@pytest.mark.parametrize("gamma", [0.0, 0.9, 0.999999, 1.0 - 1e-9])
+@pytest.mark.parametrize("unit", [1e-12, 1e6, 1e12])
+def test_policy_iteration_ends_whatever_the_unit_and_the_horizon(problem, gamma, unit):
+    mdp, policy = problem
+    mdp = MDP(mdp.transitions, unit * mdp.rewards, gamma, mdp.initial)
+    result = improvement.policy_iteration(mdp, policy)
+    last = exact.policy_evaluation(mdp, result.policies[-1])
+    assert last.advantage.max() <= 1e-12 * np.abs(last.q).max()
+    assert len(result.policies) < 10
+
+
+def test_policy_iteration_ends_where_all_actions_are_equally_good():
+    rng = np.random.default_rng(1)
+    mdp = random_mdp(rng, 30, 3)
+    mdp = MDP(mdp.transitions, np.full((30, 3), 0.1), 0.999999, mdp.initial)  # A is all rounding
+    assert len(improvement.policy_iteration(mdp, random_policy(rng, 30, 3)).policies) <= 3
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.9, 0.99])
+def test_conservative_step_at_optimal_policies(gamma):
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        mdp = random_mdp(rng, 5, 3, gamma)
+        best = improvement.policy_iteration(mdp, random_policy(rng, 5, 3)).policies[-1]
+        new = improvement.conservative_step(mdp, best)
+        assert exact.expected_return(mdp, new) == pytest.approx(
+            exact.expected_return(mdp, best), abs=1e-12
+        )
+        assert bounds.cpi_bound(bounds.eps_cpi(mdp, best), 0.5, gamma) == pytest.approx(0, abs=1e-9)
+
+
 def test_conservative_step_mixes_and_by_default_maximises_the_guarantee(problem):
     mdp, old = problem
     greedy = improvement.greedy_policy(exact.policy_evaluation(mdp, old).q)
@@ -528,6 +590,35 @@ def test_an_action_never_taken_stays_untaken_and_changes_nothing():
         np.testing.assert_allclose(new[:, :2], step(old[:, :2], advantages[:, :2], setting))
 
 
+def test_the_penalty_step_is_the_best_among_those_that_take_no_new_action():
+    old, advantages = np.array([[0.5, 0.5, 0.0]]), np.array([[1.0, -1.0, 9.0]])
+    new = improvement.kl_penalty_step(old, advantages, 1.0)
+
+    def objective(policy):
+        return (policy * advantages).sum() - bounds.kl_divergence(old, policy).item()
+
+    for weight in np.linspace(0.01, 0.99, 99):
+        assert objective(np.array([[weight, 1.0 - weight, 0.0]])) <= objective(new) + 1e-12
+    # The reason for the condition: among all policies it is not the best.
+    assert objective(0.9 * new + [[0.0, 0.0, 0.1]]) > objective(new)
+
+
+def test_reps_step_where_the_best_action_is_not_taken():
+    old, advantages = np.array([[0.5, 0.5, 0.0]]), np.array([[0.0, -1.0, 1e6]])
+    new = improvement.reps_step(old, advantages, 1.0)
+    np.testing.assert_allclose(new, [[1 / (1 + np.exp(-1)), 1 / (1 + np.exp(1)), 0.0]])
+    for temperature in (1e-3, 1e-300):
+        assert improvement.reps_step(old, advantages, temperature).tolist() == [[1.0, 0.0, 0.0]]
+
+
+@pytest.mark.parametrize("unit", [1e-20, 1e20])
+def test_the_trust_region_step_does_not_depend_on_the_unit_of_rewards(problem, unit):
+    mdp, old = problem
+    scaled = MDP(mdp.transitions, unit * mdp.rewards, mdp.gamma, mdp.initial)
+    expected = improvement.trust_region_step(mdp, old, DELTA)
+    np.testing.assert_allclose(improvement.trust_region_step(scaled, old, DELTA), expected, 1e-6)
+
+
 def test_where_nothing_is_better_nothing_changes():
     mdp = MDP(np.ones((1, 2, 1)), [[1.0, 1.0]], 0.9, [1.0])
     old = np.array([[0.25, 0.75]])
@@ -548,6 +639,10 @@ def test_improvement_steps_refuse_impossible_settings(problem):
         (lambda: improvement.kl_penalty_step(old, old, 0.0), "price"),
         (lambda: improvement.kl_penalty_step(old, old[:, :2], 1.0), "one shape"),
         (lambda: improvement.reps_step(old, old, 0.0), "temperature"),
+        (lambda: improvement.reps_step(old, old[:, :1], 1.0), "one shape"),
+        (lambda: improvement.kl_limit_step(old[0], old[0], 1.0), "one shape"),
+        (lambda: improvement.kl_limit_step(2 * old, old, 1.0), "sum to one"),
+        (lambda: improvement.reps_step(old, old * np.inf, 1.0), "finite"),
         (lambda: improvement.iterate(mdp, old, improvement.mm_step, -1), "steps"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -3,6 +3,7 @@
 import base64
 import io
 import itertools
+from fractions import Fraction
 from html.parser import HTMLParser
 
 import matplotlib.pyplot as plt
@@ -12,6 +13,7 @@ from PIL import Image
 
 from course_lib.show import explore
 from course_lib.show.explore import panel, playable
+from course_lib.show.plots import picture
 
 
 def draw(height, width=1.0):
@@ -183,6 +185,76 @@ def test_frames_that_never_fit_are_refused(monkeypatch):
     monkeypatch.setattr(explore, "MAX_BYTES", 5_000)
     with pytest.raises(ValueError, match="use fewer values"):
         playable(noise, {"seed": [0, 1]}, alt=describe)
+
+
+def test_one_figure_drawn_anew_for_each_value_gives_each_its_own_picture():
+    figure, axis = plt.subplots(figsize=(2, 1), dpi=50)
+
+    def redraw(height):
+        axis.clear()
+        axis.bar([0], [height], width=1.0)
+        axis.set(ylim=(0, 3), xlim=(-2, 2))
+        return figure
+
+    before = plt.get_fignums()
+    reused = playable(redraw, {"height": [0, 1, 2]}, alt=describe)
+    assert reused.pictures == playable(draw, {"height": [0, 1, 2]}, alt=describe).pictures
+    assert len(set(reused.pictures)) == 3
+    assert plt.get_fignums() == [number for number in before if number != figure.number]
+
+
+def test_a_prepared_figure_cannot_stand_for_several_frames():
+    figure = draw(1)
+    with pytest.raises(ValueError, match="one figure stands for several frames"):
+        playable([figure, figure], {"height": [1, 2]}, alt=describe)
+    assert not plt.fignum_exists(figure.number)
+
+
+@pytest.mark.parametrize(
+    ("result", "name"),
+    [
+        (lambda figure: None, "NoneType"),
+        (lambda figure: figure.axes[0], "Axes"),
+        (lambda figure: (figure, figure.axes[0]), "tuple"),
+    ],
+)
+def test_what_is_no_figure_is_named(result, name):
+    with pytest.raises(ValueError, match=f"figure, got {name}"):
+        playable(lambda height: result(draw(height)), {"height": [1, 2]}, alt=describe)
+    with pytest.raises(ValueError, match=f"figure, got {name}"):
+        picture(result(draw(1)), alt="A bar.")
+    plt.close("all")
+
+
+def test_many_frames_are_not_all_open_at_once():
+    playable(draw, {"height": range(25)}, alt=describe)  # Matplotlib warns from 21 open figures
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1234567, "1234567"),
+        (np.int64(10**12), "1000000000000"),
+        (1234567.0, "1234567"),
+        (1e6, "1000000"),
+        (np.float32(16777216), "16777216"),
+        (1234567.5, "1234567.5"),
+        (0.123456789, "0.123456789"),
+        (np.float32(0.1), "0.1"),
+        (0.1 + 0.2, "0.3"),
+        (0.95, "0.95"),
+        (1e-5, "1e-05"),
+        (True, "True"),
+        ("trained", "trained"),
+        (Fraction(1, 3), "1/3"),
+    ],
+)
+def test_numbers_are_shown_with_all_their_digits(value, text):
+    assert playable(draw_nothing, {"x": [value]}, alt=describe).sliders == {"x": [text]}
+
+
+def draw_nothing(value):
+    return plt.figure(figsize=(1, 1), dpi=50)
 
 
 def test_the_panel_calls_the_function_with_the_chosen_values():

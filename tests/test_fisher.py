@@ -297,5 +297,7 @@ def test_errors_name_what_was_wrong():
         gauss_newton_vector_product(lambda t: t.view(1, 2), torch.eye(3), theta[:2], theta[:2])
     with pytest.raises(ValueError, match=r"scores must have shape \(B, P\)"):
         fisher_from_scores(theta)
+    with pytest.raises(ValueError, match="one vector"):
+        dense_fisher(lambda x: x.square().sum(), torch.ones(2, 2))
     with pytest.raises(ValueError, match="weights have shape"):
         fisher_from_scores(torch.ones(3, 2), torch.ones(2))

@@ -92,6 +92,28 @@ def test_ended_branches_earn_and_cost_nothing_more():
     assert sampled.simulator_steps <= 7
 
 
+def test_rewards_after_a_branch_has_ended_cannot_spoil_it():
+    class Sick(Walk):
+        """What follows an end starts at 2 and pays no number."""
+
+        def initial_states(self, rng, n):
+            return np.full((1, n), 2.0)
+
+        def dynamics(self, state, actions):
+            spoilt = state[0] < 3
+            state, reward, terminated = super().dynamics(state, actions)
+            return state, np.where(spoilt, np.nan, reward), terminated
+
+    env = Sick(2)
+    env.reset(seed=0)
+    actions, states = np.array([[0, 1]]), np.array([[6.0]])  # -1: on to 5, which ends; +1: to 7
+    found = branch(env, coin(), states, actions, 0.9, 6, np.random.default_rng(0))
+    assert found.q_values.tolist() == [[5.0, 7.0]]
+    states = np.array([[4.0]])  # -1 goes on while the other branch has ended
+    found = branch(env, coin(bias=50.0), states, actions, 0.9, 6, np.random.default_rng(0))
+    assert found.q_values.tolist() == [[3.0 + 0.9 * 4.0 + 0.81 * 5.0, 5.0]]
+
+
 def test_the_time_limit_knows_what_had_elapsed():
     env = Walk(2)
     env.reset(seed=0)

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 import gymnasium as gym
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from ..advantages import gae_scan
+from ..checks import require_same_shape, require_samples, varies
 from ..experience.normalization import ObservationNormalizer
 from ..experience.rollout import Rollout
 from ..policies import (
@@ -183,6 +185,11 @@ class Batch:
     explained_variance : float
         1 - Var(targets - values) / Var(targets): 1 for a perfect critic, 0 for a constant one,
         NaN where the targets do not vary.
+
+    Raises
+    ------
+    ValueError
+        If the tensors do not hold the same B samples, at least one.
     """
 
     observations: Tensor
@@ -190,6 +197,14 @@ class Batch:
     advantages: Tensor
     value_targets: Tensor
     explained_variance: float
+
+    def __post_init__(self) -> None:
+        require_samples(
+            self.observations,
+            actions=self.actions,
+            advantages=self.advantages,
+            value_targets=self.value_targets,
+        )
 
     @property
     def values(self) -> Tensor:
@@ -234,6 +249,14 @@ def make_batch(rollout: Rollout, value_network: ValueNetwork, settings: Settings
     )
 
 
+def require_policy_samples(
+    policy: Policy, observations: Tensor, actions: Tensor, advantages: Tensor
+) -> None:
+    """Raise a ValueError unless these are B samples that the policy can have produced."""
+    width = policy.net.layers[0].in_features
+    require_samples(observations, width, actions=actions, advantages=advantages)
+
+
 def require_finite(**quantities: Tensor | float) -> None:
     """Raise a FloatingPointError that names the first quantity holding NaN or infinity."""
     for name, x in quantities.items():
@@ -243,17 +266,28 @@ def require_finite(**quantities: Tensor | float) -> None:
             raise FloatingPointError(f"{name} is not finite")
 
 
-def explained_variance(values: np.ndarray, targets: np.ndarray) -> float:
+def explained_variance(values: ArrayLike, targets: ArrayLike) -> float:
     """How much of the targets' variance the critic explains, Eq. (9.2).
 
     Parameters
     ----------
-    values, targets : ndarray, shape (B,)
+    values, targets : array_like, shape (B,)
 
     Returns
     -------
     float, at most 1
-        NaN if the targets are all equal.
+        NaN if the targets are all equal, up to the rounding of the larger of the two arrays.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, or there is no sample.
     """
-    variance = np.var(targets)
-    return float(1.0 - np.var(targets - values) / variance) if variance > 0 else float("nan")
+    values, targets = np.asarray(values), np.asarray(targets)
+    require_same_shape(values=values, targets=targets)
+    if values.size == 0:
+        raise ValueError("explained_variance needs at least one sample, values are empty")
+    if not varies(targets, size=np.abs(values).max()):
+        return math.nan
+    unexplained = np.var(targets - values, dtype=np.float64)
+    return float(1.0 - unexplained / np.var(targets, dtype=np.float64))

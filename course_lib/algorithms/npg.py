@@ -10,7 +10,7 @@ from torch.autograd import grad
 from ..advantages import normalize
 from ..conjugate_gradient import conjugate_gradient
 from ..kinds import Count, NotNegative, Positive, Range
-from ..natural import natural_step
+from ..natural import natural_step, undamped_curvature
 from ..network_fisher import network_fisher_operator
 from ..parameters import assign, flatten
 from .agent import Agent, Batch, require_finite
@@ -75,7 +75,7 @@ def update(
     fisher = network_fisher_operator(agent.policy, batch.observations, settings.damping, old)
     solution = conjugate_gradient(fisher, gradient, settings.cg_iterations, settings.cg_tolerance)
     x = solution.x
-    curvature = (x @ (gradient - solution.residual) - settings.damping * x @ x).item()
+    curvature = undamped_curvature(x, gradient - solution.residual, settings.damping)
     if settings.step_size is not None:
         step = settings.step_size * x
     elif curvature > 0:
@@ -93,5 +93,5 @@ def update(
         **changes,
         "expected_improvement": (gradient @ step).item(),
         "cg_iterations": float(solution.iterations),
-        "cg_residual": solution.residual_norms[-1] / max(solution.residual_norms[0], 1e-30),
+        "cg_residual": solution.relative_residual,
     }

@@ -1,5 +1,6 @@
 """Proximal policy optimisation with the clipped objective (chapters 10 and 11)."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..advantages import normalize
+from ..checks import require_same_shape
 from ..kinds import Count, NotNegative, Positive
 from ..surrogate import importance_ratio, kl_divergence
 from .agent import Agent, Batch, require_finite
@@ -72,15 +74,21 @@ def ppo_clip_loss(
     ----------
     Schulman et al. (2017), arXiv:1707.06347, Eq. (7).
     """
+    low, high = _log_limits(clip_range)
+    require_same_shape(log_probs=log_probs, old_log_probs=old_log_probs, advantages=advantages)
+    log_ratio = log_probs - old_log_probs
+    # The minimum is min(r, 1 + epsilon) A where A >= 0, and max(r, 1 - epsilon) A where A < 0. In
+    # logs, because the gradient behind a clipped ratio that overflows would be 0 times infinity.
+    at_most, at_least = log_ratio.clamp(max=high), log_ratio.clamp(min=low)
+    ratio = torch.where(advantages >= 0, at_most, at_least).exp()
+    return -(ratio * advantages).mean()
+
+
+def _log_limits(clip_range: float) -> tuple[float, float]:
+    """log(1 - epsilon), which is -inf for epsilon of 1 and more, and log(1 + epsilon)."""
     if not clip_range > 0:
         raise ValueError(f"clip_range must be positive, not {clip_range!r}")
-    if advantages.shape != log_probs.shape:
-        raise ValueError(
-            f"advantages have shape {tuple(advantages.shape)} but log_probs {tuple(log_probs.shape)}"
-        )
-    ratio = importance_ratio(log_probs, old_log_probs)
-    clipped = ratio.clamp(1.0 - clip_range, 1.0 + clip_range)
-    return -torch.minimum(ratio * advantages, clipped * advantages).mean()
+    return (math.log1p(-clip_range) if clip_range < 1 else -math.inf), math.log1p(clip_range)
 
 
 def update(

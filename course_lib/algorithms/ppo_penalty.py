@@ -59,10 +59,17 @@ def ppo_penalty_loss(
     -------
     Tensor, scalar
 
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, or beta is not positive.
+
     References
     ----------
     Schulman et al. (2017), arXiv:1707.06347, Eq. (8).
     """
+    if not beta > 0:
+        raise ValueError(f"beta must be positive, not {beta!r}")
     gain = surrogate(new.log_prob(actions), old.log_prob(actions), advantages)
     return beta * kl_divergence(old, new) - gain
 
@@ -74,7 +81,7 @@ def adapt_beta(beta: float, kl: float, target_kl: float) -> float:
     ----------
     beta : float, positive
     kl : float, at least 0
-        What the update moved, in nats.
+        What the update moved, in nats; 0 halves beta and infinity doubles it.
     target_kl : float, positive
 
     Returns

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ..advantages import normalize
+from ..checks import require_same_shape
 from ..kinds import NotNegative, Share
 from .agent import Agent, Batch, require_finite
 from .settings import Settings
@@ -38,7 +39,12 @@ class ReinforceSettings(Settings):
 
 
 def policy_gradient_loss(log_probs: Tensor, weights: Tensor) -> Tensor:
-    """Minus the mean of log pi(a|s) times Psi: its gradient is minus the policy gradient, Eq. (1.6).
+    """Minus the mean of log pi(a|s) times Psi, whose gradient estimates minus that of J, Eq. (1.6).
+
+    Three things stand between the two. The policy gradient sums over the steps of an episode, and
+    the mean over B steps divides by the mean length of the episodes. For gamma < 1 it weighs step t
+    by gamma^t, which is left out here. And Psi is unbiased only as far as rewards reach: where an
+    episode is cut, the critic's value in it carries the critic's error.
 
     Parameters
     ----------
@@ -61,10 +67,7 @@ def policy_gradient_loss(log_probs: Tensor, weights: Tensor) -> Tensor:
     ----------
     Williams (1992), doi:10.1007/BF00992696; Schulman et al. (2016), arXiv:1506.02438, Eq. (1).
     """
-    if log_probs.shape != weights.shape:
-        raise ValueError(
-            f"log_probs have shape {tuple(log_probs.shape)} but weights {tuple(weights.shape)}"
-        )
+    require_same_shape(log_probs=log_probs, weights=weights)
     return -(log_probs * weights.detach()).mean()
 
 

@@ -12,12 +12,12 @@ from ..advantages import normalize
 from ..conjugate_gradient import ConjugateGradientResult, conjugate_gradient
 from ..kinds import Count, NotNegative, Positive, Range
 from ..line_search import LineSearchResult, backtracking_line_search
-from ..natural import natural_step
+from ..natural import natural_step, undamped_curvature
 from ..network_fisher import network_fisher_operator
 from ..parameters import flatten
 from ..policies import Policy
 from ..surrogate import kl_divergence, surrogate
-from .agent import Agent, Batch, require_finite
+from .agent import Agent, Batch, require_finite, require_policy_samples
 from .settings import Settings
 from .updates import fit_critic, policy_change
 
@@ -132,32 +132,37 @@ def trpo_policy_step(
     ----------
     Schulman et al. (2015), arXiv:1502.05477, section 6 and appendix C.
     """
+    require_policy_samples(policy, observations, actions, advantages)
     parameters = list(policy.parameters())
     new = policy(observations)  # still equal to the old policy, but with a gradient
     old = new.detach()
-    old_log_probs = old.log_prob(actions)
-    objective = surrogate(new.log_prob(actions), old_log_probs, advantages)
+    objective = surrogate(new.log_prob(actions), old.log_prob(actions), advantages)
     gradient = flatten(grad(objective, parameters))
 
     fisher = network_fisher_operator(policy, observations, damping, old)
     solution = conjugate_gradient(fisher, gradient, cg_iterations, cg_tolerance)
     x = solution.x
-    # The residual gives x^T (F + damping I) x without another product; the KL knows no damping.
-    curvature = (x @ (gradient - solution.residual) - damping * x @ x).item()
+    # The residual gives (F + damping I) x without another product.
+    curvature = undamped_curvature(x, gradient - solution.residual, damping)
     # Without a gradient (all advantages zero) there is nowhere to go; the line search says so.
     full_step = natural_step(x, curvature, max_kl) if curvature > 0 else torch.zeros_like(x)
 
+    # In float64, or a small step's improvement and KL would be rounding. The old policy's ratios
+    # are 1, so its surrogate is the mean advantage.
+    exact_old, before = old.double(), advantages.double().mean()
+    old_log_probs = exact_old.log_prob(actions)
+
     @torch.no_grad()
     def evaluate() -> tuple[Tensor, Tensor]:
-        new = policy(observations)
-        improvement = surrogate(new.log_prob(actions), old_log_probs, advantages) - objective
-        return improvement, kl_divergence(old, new)
+        new = policy(observations).double()
+        improvement = surrogate(new.log_prob(actions), old_log_probs, advantages) - before
+        return improvement, kl_divergence(exact_old, new)
 
     search = backtracking_line_search(
         evaluate,
         parameters,
         full_step,
-        (gradient @ full_step).item(),
+        (gradient.double() @ full_step.double()).item(),
         max_kl,
         backtrack_factor,
         backtrack_steps,
@@ -192,7 +197,6 @@ def update(
     with torch.no_grad():
         changes = policy_change(old, agent.policy(batch.observations), batch.actions)
     critic = fit_critic(agent, batch, settings, rng)
-    norms = step.solution.residual_norms
     return {
         **critic,
         **changes,
@@ -201,5 +205,5 @@ def update(
         "expected_improvement": step.search.expected,
         "improvement": step.search.improvement,
         "cg_iterations": float(step.solution.iterations),
-        "cg_residual": norms[-1] / max(norms[0], 1e-30),
+        "cg_residual": step.solution.relative_residual,
     }

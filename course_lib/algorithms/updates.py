@@ -6,7 +6,7 @@ from torch import Tensor
 
 from ..distributions import Distribution
 from ..parameters import flatten
-from ..surrogate import approx_kl, importance_ratio, kl_divergence
+from ..surrogate import approx_kl, effective_sample_size, kl_divergence
 from .agent import Agent, Batch, require_finite
 from .settings import Settings
 
@@ -155,10 +155,9 @@ def policy_change(old: Distribution, new: Distribution, actions: Tensor) -> dict
         ``kl``, ``approx_kl``, ``entropy`` and ``effective_sample_size``; see `training.train.DIAGNOSTICS`.
     """
     log_probs, old_log_probs = new.log_prob(actions), old.log_prob(actions)
-    ratio = importance_ratio(log_probs, old_log_probs)
     return {
         "kl": kl_divergence(old, new).item(),
         "approx_kl": approx_kl(log_probs, old_log_probs).item(),
         "entropy": new.entropy().mean().item(),
-        "effective_sample_size": (ratio.sum().square() / ratio.square().sum()).item() / len(ratio),
+        "effective_sample_size": effective_sample_size(log_probs, old_log_probs).item(),
     }

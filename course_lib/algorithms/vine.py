@@ -160,7 +160,7 @@ def branch(
     q_values, alive, discount, steps = np.zeros(S * K), np.ones(S * K, dtype=bool), 1.0, 0
     for _ in range(max_steps):
         observations, rewards, terminated, truncated, _ = env.step(to_environment(chosen))
-        q_values += discount * rewards * alive
+        q_values += discount * np.where(alive, rewards, 0.0)
         steps += int(alive.sum())
         alive &= ~(terminated | truncated)
         if not alive.any():
@@ -257,7 +257,7 @@ def vine_policy_step(
     Raises
     ------
     ValueError
-        If not every action was tried exactly once in every state.
+        If not every action was tried exactly once in every state, or shapes do not fit.
     """
     actions = torch.from_numpy(rollout_set.actions)
     observations = torch.from_numpy(rollout_set.observations)
@@ -267,6 +267,7 @@ def vine_policy_step(
     if actions.shape != (S, K) or not (actions.sort(dim=1).values == torch.arange(K)).all():
         raise ValueError(f"needed: each of the actions 0 to {K - 1} once in each of {S} states")
     q = torch.from_numpy(rollout_set.q_values).to(probabilities)
+    _check(probabilities=probabilities, q_values=q)
     chosen = probabilities.gather(1, actions)
     weights = K * chosen * (q - (chosen * q).sum(1, keepdim=True))
     repeated = observations.repeat_interleave(K, dim=0)

@@ -1,7 +1,9 @@
 """How far the surrogate can be from the truth: divergences, three epsilons, six bounds (chapter 4).
 
-Every bound limits the gap ``|J(new) - L_old(new)|``. They follow from Achiam's by replacing its
-epsilon or its divergence by something larger:
+Every bound limits the gap ``|J(new) - L_old(new)|``. All but one follow from Achiam's by replacing
+its epsilon or its divergence by something larger, so none of those is smaller than Achiam's. Kakade
+and Langford's has an argument of its own. Of 2,000 random pairs of policies (gamma 0.9) it is the
+smaller one in every case; where the new policy is a mixture with weight 0.05 at most, in 6.
 
 ========================  ==================================================  ====================
 function                  bound                                               source
@@ -54,11 +56,12 @@ def kl_divergence(old: ArrayLike, new: ArrayLike) -> NDArray:
         If the shapes differ.
     """
     old, new = _same_shape(old, new)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = new / old
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        change = new / old - 1.0
         # Adding new - old, which sums to zero, makes every term non-negative: nothing cancels.
-        terms = np.where(old > 0, old * (ratio - 1.0 - np.log(ratio)), new)
-    return terms.sum(axis=-1)
+        close = old * (change - np.log1p(change))
+        far = old * (np.log(old) - np.log(new)) + (new - old)  # where the ratio leaves float64
+    return np.where(old > 0, np.where(np.abs(change) < 0.5, close, far), new).sum(axis=-1)
 
 
 def mean_over(weights: ArrayLike, x: ArrayLike) -> float:
@@ -76,7 +79,8 @@ def mixture_weight(old: ArrayLike, new: ArrayLike) -> float:
     Every pair of policies is such a mixture: omega is one minus the smallest ratio new / old.
     """
     old, new = _same_shape(old, new)
-    return float(1.0 - np.min(new[old > 0] / old[old > 0]))
+    with np.errstate(over="ignore"):  # a ratio beyond float64 is not the smallest
+        return max(0.0, float(1.0 - np.min(new[old > 0] / old[old > 0])))
 
 
 def eps_cpi(mdp: MDP, old: ArrayLike) -> float:
@@ -86,7 +90,8 @@ def eps_cpi(mdp: MDP, old: ArrayLike) -> float:
     ----------
     Kakade and Langford (2002), Theorem 4.1, with the greedy policy as the one mixed in.
     """
-    return float(policy_evaluation(mdp, old).advantage.max())  # the greedy gain is never negative
+    gain = float(policy_evaluation(mdp, old).advantage.max())
+    return max(0.0, gain)  # the greedy gain is never negative, but for rounding
 
 
 def eps_new(mdp: MDP, old: ArrayLike, new: ArrayLike) -> float:
@@ -110,7 +115,7 @@ def eps_a(mdp: MDP, old: ArrayLike) -> float:
 
 
 def achiam_bound(eps_new: float, mean_tv: float, gamma: float) -> float:
-    """``2 gamma eps_new mean_tv / (1-gamma)^2``, the tightest of the family.
+    """``2 gamma eps_new mean_tv / (1-gamma)^2``, which five of the others follow from.
 
     Parameters
     ----------
@@ -124,7 +129,7 @@ def achiam_bound(eps_new: float, mean_tv: float, gamma: float) -> float:
     ----------
     Achiam et al. (2017), arXiv:1705.10528, Corollary 1.
     """
-    return 2.0 * gamma * _checked(gamma, eps_new=eps_new) * mean_tv / (1.0 - gamma) ** 2
+    return _times(2.0 * gamma * _checked(gamma, eps_new=eps_new) / (1.0 - gamma) ** 2, mean_tv)
 
 
 def kakade_langford_bound(eps: float, omega: float, gamma: float) -> float:
@@ -186,14 +191,15 @@ def kl_bound(eps_a: float, max_kl: float, gamma: float, pinsker: bool = True) ->
     ----------
     Schulman et al. (2015), arXiv:1502.05477, Eq. (9).
     """
-    return kl_coefficient(eps_a, gamma, pinsker) * max_kl
+    return _times(kl_coefficient(eps_a, gamma, pinsker), max_kl)
 
 
 def sqrt_kl_bound(eps_new: float, mean_kl: float, gamma: float) -> float:
     """``sqrt(2) gamma eps_new sqrt(mean_kl) / (1-gamma)^2``: what a mean-KL constraint guarantees.
 
-    With ``max |A|`` in place of eps_new it is still valid, but for gamma of 1/2 and more it never
-    promises any improvement.
+    The source has the KL the other way round, KL(new || old). Pinsker's inequality, the one step
+    from `achiam_bound`, holds either way. With ``max |A|`` in place of eps_new the bound is still
+    valid, but for gamma of 1/2 and more it never promises any improvement.
 
     References
     ----------
@@ -236,6 +242,11 @@ def _checked(gamma: float, **epsilon: float) -> float:
     if not value >= 0.0:
         raise ValueError(f"{name} is a largest absolute value and cannot be {value!r}")
     return value
+
+
+def _times(coefficient: float, distance: float) -> float:
+    """Their product; 0 where the coefficient is, even if the distance is infinite."""
+    return coefficient * distance if coefficient != 0 else 0.0
 
 
 def _same_shape(

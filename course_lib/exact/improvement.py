@@ -1,12 +1,6 @@
 """Improving a tabular policy exactly: policy iteration, CPI, and minorisation-maximisation (ch. 4).
 
-A step solves one small problem per state. Where it moves away from the old policy under a price or a
-limit on ``KL(old || new)``, the solution in every state has one form, with one unknown nu:
-
-    new(a) proportional to old(a) / (nu - A(a)),    nu > max_a A(a).
-
-As nu grows the new policy goes back to the old one, so nu is found by bisection. An action that the
-old policy never takes stays untaken, as with a softmax: no sample could speak for it.
+A step solves one small problem per state; those with the KL in them are in `kl_steps`.
 """
 
 from collections.abc import Callable
@@ -16,8 +10,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 
-from .bounds import eps_a, eps_cpi, kl_coefficient, kl_divergence
-from .mdp import MDP, check_policy, expected_return, policy_evaluation, visitation
+from .bounds import eps_a, eps_cpi, kl_coefficient, kl_divergence, mean_over
+from .kl_steps import check_max_kl, kl_limit_step, kl_penalty_step, price_of_step
+from .kl_steps import reps_step as reps_step
+from .mdp import (
+    MDP,
+    check_policy,
+    expected_return,
+    policy_evaluation,
+    visitation,
+)
 
 
 class Improvement(NamedTuple):
@@ -42,10 +44,14 @@ def policy_iteration(mdp: MDP, policy: ArrayLike) -> Improvement:
     """
     policies = [check_policy(mdp, policy)]
     while True:
-        advantage = policy_evaluation(mdp, policies[-1]).advantage
-        if len(policies) > 1 and advantage.max() < 1e-10:  # only rounding is left to gain
+        _, q, advantage = policy_evaluation(mdp, policies[-1])
+        better = advantage.max(axis=1) > 1e-13 * np.abs(q).max()  # by more than rounding
+        new = greedy_policy(advantage)
+        if len(policies) > 1:
+            new = np.where(better[:, None], new, policies[-1])
+        if any(np.array_equal(new, known) for known in policies[1:]):
             return _improvement(mdp, policies)
-        policies.append(greedy_policy(advantage))
+        policies.append(new)
 
 
 def conservative_step(mdp: MDP, old: ArrayLike, omega: float | None = None) -> NDArray:
@@ -73,79 +79,11 @@ def conservative_step(mdp: MDP, old: ArrayLike, omega: float | None = None) -> N
     if omega is None:
         gain = visitation(mdp, old) @ advantage.max(axis=1)
         price = 4.0 * mdp.gamma * eps_cpi(mdp, old) / (1.0 - mdp.gamma) ** 2
-        omega = min(1.0, gain / price) if price > 0 else 1.0
+        # At an optimal policy both are rounding, and the greedy policy is as good as the old one.
+        omega = float(np.clip(gain / price, 0.0, 1.0)) if price > 0 else 1.0
     if not 0.0 <= omega <= 1.0:
         raise ValueError(f"omega is a mixture weight and must lie in [0, 1], not {omega!r}")
     return (1.0 - omega) * old + omega * greedy_policy(advantage)
-
-
-def kl_penalty_step(old: ArrayLike, advantages: ArrayLike, price: ArrayLike) -> NDArray:
-    """In each state, maximise ``E_new[A] - price KL(old || new)``: new = price old / (nu - A).
-
-    Parameters
-    ----------
-    old, advantages : array_like, shape (S, A)
-    price : float or array_like of shape (S,), positive
-        What one nat costs, in units of the advantages.
-
-    Returns
-    -------
-    ndarray, shape (S, A)
-
-    References
-    ----------
-    Grill et al. (2020), arXiv:2007.12509, section 3.
-    """
-    old, advantages = np.asarray(old, dtype=float), np.asarray(advantages, dtype=float)
-    price = np.broadcast_to(np.asarray(price, dtype=float), old.shape[:1])
-    if not (price > 0).all():
-        raise ValueError(f"the price of a nat must be positive, not {price.min()}")
-    return _solve(old, advantages, lambda total, new: price * total < 1.0)
-
-
-def kl_limit_step(old: ArrayLike, advantages: ArrayLike, max_kl: float) -> NDArray:
-    """In each state, maximise ``E_new[A]`` subject to ``KL(old || new) <= max_kl``.
-
-    Parameters
-    ----------
-    old, advantages : array_like, shape (S, A)
-    max_kl : float, at least 0
-        Limit in each state: together they are a limit on the max KL.
-
-    Returns
-    -------
-    ndarray, shape (S, A)
-    """
-    old, advantages = np.asarray(old, dtype=float), np.asarray(advantages, dtype=float)
-    _check_max_kl(max_kl)
-    return _solve(old, advantages, lambda total, new: kl_divergence(old, new) < max_kl)
-
-
-def reps_step(old: ArrayLike, advantages: ArrayLike, temperature: float) -> NDArray:
-    """Maximise ``E_new[A] - temperature KL(new || old)``: new proportional to old exp(A / eta).
-
-    The same price on the KL the other way round. Good actions gain exponentially here and like
-    1 / (nu - A) in `kl_penalty_step`; to first order in 1 / price the two agree.
-
-    Parameters
-    ----------
-    old, advantages : array_like, shape (S, A)
-    temperature : float, positive
-        eta of relative entropy policy search.
-
-    Returns
-    -------
-    ndarray, shape (S, A)
-
-    References
-    ----------
-    Peters, Muelling and Altun (2010), "Relative entropy policy search".
-    """
-    if not temperature > 0:
-        raise ValueError(f"temperature must be positive, not {temperature!r}")
-    old, advantages = np.asarray(old, dtype=float), np.asarray(advantages, dtype=float)
-    weights = old * np.exp((advantages - advantages.max(axis=1, keepdims=True)) / temperature)
-    return weights / weights.sum(axis=1, keepdims=True)
 
 
 def trust_region_step(mdp: MDP, old: ArrayLike, max_kl: float, mean: bool = True) -> NDArray:
@@ -170,16 +108,19 @@ def trust_region_step(mdp: MDP, old: ArrayLike, max_kl: float, mean: bool = True
     Schulman et al. (2015), arXiv:1502.05477, Eqs. (11) and (12).
     """
     old, advantages = check_policy(mdp, old), policy_evaluation(mdp, old).advantage
-    _check_max_kl(max_kl)
+    check_max_kl(max_kl)
     if not mean:
         return kl_limit_step(old, advantages, max_kl)
     d_old = (1.0 - mdp.gamma) * visitation(mdp, old)
+    unit = np.abs(advantages).max() or 1.0  # of prices: what rewards are counted in changes nothing
 
     def step(log_price: float) -> NDArray:
-        return kl_penalty_step(old, advantages, np.exp(log_price))
+        return kl_penalty_step(old, advantages / unit, np.exp(log_price))
 
     # One price for all states: the larger it is, the smaller their mean KL.
-    return step(_root(lambda log_price: d_old @ kl_divergence(old, step(log_price)), max_kl))
+    return step(
+        _root(lambda log_price: mean_over(d_old, kl_divergence(old, step(log_price))), max_kl)
+    )
 
 
 def mm_step(
@@ -222,7 +163,7 @@ def mm_step(
     # Each state's price of a nat is what a little more room is worth there. The best limit is where
     # the room of all states together is worth C.
     return step(
-        _root(lambda log_limit: rho @ _price(old, advantages, step(log_limit)), coefficient)
+        _root(lambda log_limit: rho @ price_of_step(old, advantages, step(log_limit)), coefficient)
     )
 
 
@@ -249,32 +190,6 @@ def _improvement(mdp: MDP, policies: list[NDArray]) -> Improvement:
     return Improvement(policies, np.array([expected_return(mdp, policy) for policy in policies]))
 
 
-def _solve(
-    old: NDArray, advantages: NDArray, is_near: Callable[[NDArray, NDArray], NDArray]
-) -> NDArray:
-    """new = old / (nu - A) / total with, in each state, the smallest nu that still ``is_near``."""
-    if old.shape != advantages.shape or old.ndim != 2:
-        raise ValueError(
-            f"old and advantages need one shape (S, A), not {old.shape} and {advantages.shape}"
-        )
-    best = np.where(old > 0, advantages, -np.inf).max(axis=1, keepdims=True)
-    below = np.where(old > 0, best - advantages, 0.0)  # (S, A)
-    spread = below.max(axis=1, keepdims=True)
-    spread[spread == 0.0] = 1.0  # nothing to choose between: any nu gives the old policy
-
-    def weights(log_nu: NDArray) -> NDArray:  # nu measured from the best advantage
-        return old / (below + spread * np.exp(log_nu)[:, None])
-
-    low, high = np.full(len(old), -80.0), np.full(len(old), 80.0)
-    for _ in range(64):  # bisection, in all states at once
-        middle = (low + high) / 2.0
-        total = weights(middle).sum(axis=1)
-        near = is_near(total, weights(middle) / total[:, None])
-        low, high = np.where(near, low, middle), np.where(near, middle, high)
-    new = weights(high)
-    return new / new.sum(axis=1, keepdims=True)
-
-
 def _root(value: Callable[[float], float], target: float, limit: float = 40.0) -> float:
     """Where a falling, positive function of a logarithm meets the target; else the nearer end."""
     if value(limit) >= target:
@@ -283,17 +198,3 @@ def _root(value: Callable[[float], float], target: float, limit: float = 40.0) -
         return -limit
     # Its logarithm is almost a straight line, which brentq finds the root of in a few steps.
     return brentq(lambda x: np.log(max(value(x), 1e-300) / target), -limit, limit, xtol=1e-12)
-
-
-def _price(old: NDArray, advantages: NDArray, new: NDArray) -> NDArray:
-    """The price (S,) at which `kl_penalty_step` would take this step: from E_new and E_old of
-    ``nu - A = price old / new``, the gain divided by the chi-square distance."""
-    gain = ((new - old) * advantages).sum(axis=1)
-    squares = np.divide((new - old) ** 2, new, out=np.zeros_like(new), where=new > 0)
-    distance = squares.sum(axis=1)
-    return np.divide(gain, distance, out=np.zeros_like(gain), where=distance > 0)
-
-
-def _check_max_kl(max_kl: float) -> None:
-    if not max_kl >= 0.0:
-        raise ValueError(f"max_kl is a radius and must not be negative, not {max_kl!r}")

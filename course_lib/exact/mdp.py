@@ -61,8 +61,8 @@ class MDP:
             raise ValueError("rewards must be finite")
         if not 0.0 <= self.gamma < 1.0:
             raise ValueError(f"gamma must lie in [0, 1), not {self.gamma!r}: sums run to infinity")
-        _check_distribution("transitions", self.transitions)
-        _check_distribution("initial", self.initial)
+        check_distribution("transitions", self.transitions)
+        check_distribution("initial", self.initial)
 
     @property
     def n_states(self) -> int:
@@ -175,7 +175,7 @@ def undiscounted_distribution(mdp: MDP, policy: ArrayLike, horizon: int) -> NDAr
         If the horizon is not a positive integer.
     """
     policy = check_policy(mdp, policy)
-    if horizon != int(horizon) or horizon < 1:
+    if not horizon >= 1 or horizon % 1 != 0:  # infinity fails here too
         raise ValueError(f"horizon counts steps and must be a positive integer, not {horizon!r}")
     chain = _chain(mdp, policy)
     now = mdp.initial
@@ -230,7 +230,7 @@ def check_policy(mdp: MDP, policy: ArrayLike) -> NDArray:
         raise ValueError(
             f"the policy has shape {policy.shape}, but this MDP needs (S, A) = {mdp.rewards.shape}"
         )
-    _check_distribution("the policy", policy)
+    check_distribution("the policy", policy)
     return policy
 
 
@@ -239,7 +239,8 @@ def _chain(mdp: MDP, policy: NDArray) -> NDArray:
     return np.einsum("sa,sat->st", policy, mdp.transitions)
 
 
-def _check_distribution(name: str, p: NDArray) -> None:
+def check_distribution(name: str, p: NDArray) -> None:
+    """Raise a ValueError unless p is made of distributions along its last axis."""
     if not (p >= 0).all():  # NaN fails here too
         raise ValueError(f"{name} must hold probabilities, but the smallest entry is {p.min()}")
     worst = np.abs(p.sum(axis=-1) - 1.0).max()

@@ -6,10 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..checks import exceeds_rounding
 from ..kinds import Count, Natural, NotNegative, Positive, Share, checked
-
-# A deviation this small beside the mean is the rounding of equal numbers, in units of float64's.
-_ROUNDING = 8 * np.finfo(np.float64).eps
 
 
 class RunningMeanVariance:
@@ -52,13 +50,13 @@ class RunningMeanVariance:
         return self.squares / (self.count - self.ddof)
 
     def divisor(self, epsilon: float) -> NDArray:
-        """``sqrt(variance + epsilon)``, or 1 where the samples did not vary but for rounding.
+        """What to divide by: sqrt(variance + epsilon), but 1 where samples differ by rounding only.
 
-        Dividing by epsilon alone would make something of nothing: the first reward of all, 1, would
-        become 10,000.
+        Nothing says yet how large a deviation is there; the root of epsilon would be a guess.
         """
-        constant = self.variance <= np.square(_ROUNDING * self.mean)
-        return np.where(constant, 1.0, np.sqrt(self.variance + epsilon))
+        size = np.hypot(self.mean, np.sqrt(self.variance))
+        real = exceeds_rounding(np.sqrt(self.variance), size, np.float64)
+        return np.where(real, np.sqrt(self.variance + epsilon), 1.0)
 
     def update(self, batch: ArrayLike) -> None:
         """Take in a batch of samples, shape (B, *shape); B may be 0.
@@ -108,7 +106,8 @@ class ObservationNormalizer:
     size : int
         Width O of an observation.
     normalize : bool
-        Subtract the running mean and divide by the running standard deviation.
+        Subtract the running mean and divide by the running standard deviation; by 1 where all
+        observations were equal.
     clip : float or None
         Then clip to [-clip, clip].
     epsilon : float
@@ -152,7 +151,7 @@ class RewardScaler:
     """Rewards on a scale that learning likes: divided by a running standard deviation, clipped.
 
     The divisor is the standard deviation of the running discounted sum ``R <- gamma R + r`` of each
-    copy, which starts at 0 with every episode. No mean is subtracted: that would pay a policy for
+    copy, which starts at 0 with every episode. While the sums do not differ it is 1. No mean is subtracted: that would pay a policy for
     the length of its episodes.
 
     Parameters

@@ -10,16 +10,21 @@ and in JupyterLab, with a mouse, a finger or the arrow keys, and shows its first
 import base64
 import io
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from numbers import Integral
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
 from course_lib.show.playable_figure import PlayableFigure
+from course_lib.show.plots import require_figure
 
 MAX_BYTES = 400_000
-# Tried in this order until the figure is small enough: pixels per figure pixel, number of colours.
+# Frames are drawn with this many pixels per figure pixel, then kept with fewer of them and with so
+# many colours; the first pair with which the figure is small enough is taken.
+DRAWN = 2.0
 QUALITIES = ((2.0, 128), (2.0, 48), (1.5, 48), (1.0, 32))
 
 
@@ -34,12 +39,12 @@ def playable(
     Parameters
     ----------
     frames : callable or sequence of Figure
-        A function of the sliders' values that draws and returns a Matplotlib figure, or the figures
-        themselves, the last slider moving fastest. All must have one size. They are closed, so
-        that a notebook does not show them a second time.
+        A function of the sliders' values that draws and returns a Matplotlib figure: a new one, or
+        the same one drawn anew. Or the figures themselves, the last slider moving fastest. All must
+        have one size. They are closed, so that a notebook does not show them a second time.
     values : mapping of str to sequence
         For each slider its label, in plain text ("λ"), and the values it steps through: numbers
-        (shown with ``%g``) or strings. Two sliders give a grid of frames; keep it small.
+        (shown with the digits they have, up to 15) or strings. Two sliders give a grid of frames; keep it small.
     alt : callable or sequence of str
         What each frame shows, in words and numbers: a function of the same values, or one text
         for each frame. It is the picture's text equivalent and, below the picture, its caption.
@@ -57,7 +62,8 @@ def playable(
     ValueError
         If there is no slider or one has no values; a text equivalent is missing, empty, the same
         for all frames or holds ``$`` (no viewer typesets it there); the numbers of frames and
-        values differ; figures have different sizes; ``start`` is not among the values; or the
+        values differ; a frame is no figure, or one figure stands for several prepared frames;
+        figures have different sizes; ``start`` is not among the values; or the
         frames do not fit into 400 kB.
 
     Examples
@@ -78,16 +84,8 @@ def playable(
     texts = _texts(alt, grid)
     if start is not None and tuple(start) not in grid:
         raise ValueError(f"start={tuple(start)!r} is not among the values of the sliders")
-    figures = frames if not callable(frames) else [frames(*point) for point in grid]
-    if len(figures) != len(grid):
-        raise ValueError(
-            f"{len(grid)} combinations of values need as many frames, got {len(figures)}"
-        )
-    try:
-        size, pictures = _pictures(figures)
-    finally:
-        for figure in figures:
-            plt.close(figure)
+    size, drawn = _draw(frames, grid)
+    pictures = _pictures(drawn)
     return PlayableFigure(
         pictures,
         {label: [_shown(value) for value in steps] for label, steps in values.items()},
@@ -119,37 +117,76 @@ def _texts(alt: Callable[..., str] | Sequence[str], grid: list[tuple]) -> list[s
 
 
 def _shown(value: object) -> str:
-    return value if isinstance(value, str) else f"{value:g}"
+    """A value as a reader writes it: 1234567, 0.95, 1e-05; rounding noise is left out."""
+    if isinstance(value, Integral) and not isinstance(value, bool | np.bool_):
+        return str(int(value))
+    if isinstance(value, float | np.floating) and value.is_integer() and abs(value) < 1e16:
+        return f"{value:.0f}"
+    return f"{value:.15g}" if isinstance(value, float) else str(value)
 
 
-def _pictures(figures: Sequence[Figure]) -> tuple[tuple[int, int], list[str]]:
-    """The size on the page, and the best pictures of the figures that fit into MAX_BYTES."""
-    sizes = {
-        tuple(round(inches * figure.dpi) for inches in figure.get_size_inches())
-        for figure in figures
-    }
+def _draw(
+    frames: Callable[..., Figure] | Sequence[Figure], grid: list[tuple]
+) -> tuple[tuple[int, int], list[Image.Image]]:
+    """The size on the page, and every frame as an image, taken before the next one is drawn."""
+    if not callable(frames) and len(frames) != len(grid):
+        raise ValueError(
+            f"{len(grid)} combinations of values need as many frames, got {len(frames)}"
+        )
+    figures: Iterable = (frames(*point) for point in grid) if callable(frames) else frames
+    sizes, drawn, last = set(), [], None
+    try:
+        for point, figure in zip(grid, figures, strict=True):
+            require_figure(figure, f"the frame of {point}")
+            if last is not None and figure is not last:
+                plt.close(last)
+            last = figure
+            sizes.add(tuple(round(inches * figure.dpi) for inches in figure.get_size_inches()))
+            drawn.append(_image(figure))
+        if not callable(frames) and len({id(figure) for figure in frames}) < len(grid):
+            raise ValueError(
+                "one figure stands for several frames, and shows the last thing drawn on it: give "
+                "a figure for each, or a function that draws"
+            )
+    finally:
+        for figure in [last] if callable(frames) else frames:
+            if isinstance(figure, Figure):
+                plt.close(figure)
     if len(sizes) != 1:
         raise ValueError(f"all frames must have one size, got {sorted(sizes)} pixels")
+    return sizes.pop(), drawn
+
+
+def _image(figure: Figure) -> Image.Image:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DRAWN * figure.dpi, facecolor="white")
+    return Image.open(buffer).convert("RGB")
+
+
+def _pictures(drawn: list[Image.Image]) -> list[str]:
+    """The best pictures of the frames that fit into MAX_BYTES."""
     for scale, colours in QUALITIES:
         pictures, total = [], 0
-        for figure in figures:
-            pictures.append(_picture(figure, scale, colours))
+        for image in drawn:
+            pictures.append(_picture(image, scale, colours))
             total += len(pictures[-1])
             if total > MAX_BYTES:
                 break
         else:
-            return sizes.pop(), pictures
+            return pictures
     raise ValueError(
-        f"only {len(pictures) - 1} of {len(figures)} frames fit into {MAX_BYTES // 1000} kB, even"
+        f"only {len(pictures) - 1} of {len(drawn)} frames fit into {MAX_BYTES // 1000} kB, even"
         " when coarse: use fewer values, or simpler or smaller figures"
     )
 
 
-def _picture(figure: Figure, scale: float, colours: int) -> str:
-    """A figure as the ``data:`` address of a lossless WebP picture with few colours."""
-    drawn, packed = io.BytesIO(), io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=scale * figure.dpi, facecolor="white")
-    flat = Image.open(drawn).convert("RGB").quantize(colours, dither=Image.Dither.NONE)
+def _picture(image: Image.Image, scale: float, colours: int) -> str:
+    """An image as the ``data:`` address of a lossless WebP picture with few colours."""
+    if scale < DRAWN:
+        pixels = [round(length * scale / DRAWN) for length in image.size]
+        image = image.resize(pixels, Image.Resampling.BOX)
+    packed = io.BytesIO()
+    flat = image.quantize(colours, dither=Image.Dither.NONE)
     flat.convert("RGB").save(packed, "webp", lossless=True, method=4)
     return "data:image/webp;base64," + base64.b64encode(packed.getvalue()).decode()
 

@@ -28,7 +28,7 @@ STYLE = """
 .playable img[hidden] { display: none; }
 .playable-sliders { display: grid; gap: .25em 1em; padding: .75em 0 .25em; }
 .playable-sliders div {
-  display: grid; grid-template-columns: minmax(5em, auto) minmax(0, 1fr) 4em;
+  display: grid; grid-template-columns: minmax(5em, auto) minmax(0, 1fr) minmax(4em, max-content);
   gap: 1em; align-items: center;
 }
 .playable-sliders label { display: contents; }

@@ -94,13 +94,23 @@ def picture(figure: Figure, alt: str) -> Picture:
     Raises
     ------
     ValueError
-        If the text equivalent is empty.
+        If the text equivalent is empty, or the figure is none.
     """
+    require_figure(figure, "the picture")
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=2 * figure.dpi, facecolor="white")
     width = round(figure.get_figwidth() * figure.dpi)
     plt.close(figure)
     return Picture(buffer.getvalue(), "image/png", alt, width)
+
+
+def require_figure(figure: object, what: str) -> None:
+    """Raise a ValueError unless it is a Matplotlib figure, and not its axes or both."""
+    if not isinstance(figure, Figure):
+        raise ValueError(
+            f"{what} must be a Matplotlib figure, got {type(figure).__name__}; a function that "
+            "draws has to return its figure, alone"
+        )
 
 
 def label_steps(axes: Axes) -> None:
