@@ -15,6 +15,9 @@ import torch
 from torch import Tensor
 
 
+_ONE = torch.ones(())
+
+
 class Layer(NamedTuple):
     """One linear layer: weight (outputs, inputs) and bias (outputs,)."""
 
@@ -48,7 +51,7 @@ def _tanh_in_place(x: Tensor) -> Tensor:
 
 
 def _tanh_slope(y: Tensor) -> Tensor:
-    return torch.addcmul(y.new_ones(()), y, y, value=-1.0)  # 1 - y^2 in one pass
+    return torch.addcmul(_ONE, y, y, value=-1.0)  # 1 - y^2 in one pass
 
 
 ACTIVATIONS = {
