@@ -5,9 +5,9 @@ Training differentiates through the torch module. Rollouts only need actions, so
 `greedy` run the same weights in NumPy, which is several times faster at small batches.
 """
 
-import itertools
 import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import gymnasium as gym
@@ -17,19 +17,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from .distributions import Categorical, DiagonalGaussian
+from .perceptron import ACTIVATIONS, Layer, Perceptron, forward, layers_of
 from .spaces import require_supported
 
 Actor = Callable[[NDArray], NDArray]
 
-#: An activation for torch and the same one for NumPy, by name.
-ACTIVATIONS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[NDArray], NDArray]]] = {
-    "tanh": (torch.tanh, np.tanh),
-    "relu": (torch.relu, lambda x: np.maximum(x, 0.0)),
-}
-
 
 class MLP(nn.Module):
-    """Linear layers with an activation between them.
+    """Linear layers with an activation between them; all weights and biases are one vector, theta.
 
     Parameters
     ----------
@@ -58,29 +53,35 @@ class MLP(nn.Module):
         super().__init__()
         if activation not in ACTIVATIONS:
             raise ValueError(f"activation must be one of {[*ACTIVATIONS]}, not {activation!r}")
-        self.activation = activation
+        self.activation = ACTIVATIONS[activation]
         if len(sizes) < 2 or min(sizes) < 1:
             raise ValueError(f"sizes needs an input and an output width >= 1, not {sizes!r}")
-        # skip_init: the default initialisation would draw from torch's global generator.
-        self.layers = nn.ModuleList(
-            nn.utils.skip_init(nn.Linear, n_in, n_out) for n_in, n_out in itertools.pairwise(sizes)
-        )
-        gains = [math.sqrt(2.0)] * (len(self.layers) - 1) + [output_scale]
+        self.sizes = tuple(sizes)
+        count = sum((n_in + 1) * n_out for n_in, n_out in pairwise(sizes))
+        self.theta = nn.Parameter(torch.empty(count))
+        gains = [math.sqrt(2.0)] * (len(sizes) - 2) + [output_scale]
         for layer, gain in zip(self.layers, gains, strict=True):
             if orthogonal:
                 nn.init.orthogonal_(layer.weight, gain, generator=generator)
                 nn.init.zeros_(layer.bias)
             else:
-                bound = layer.in_features**-0.5
+                bound = layer.weight.shape[1] ** -0.5
                 nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
                 nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
 
+    @property
+    def layers(self) -> list[Layer]:
+        """Weight and bias of every layer: views of theta."""
+        return layers_of(self.theta, self.sizes)
+
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., sizes[0]) to (..., sizes[-1])."""
-        activation, _ = ACTIVATIONS[self.activation]
-        for layer in self.layers[:-1]:
-            x = activation(layer(x))
-        return self.layers[-1](x)
+        if x.dim() != 2:
+            return self(x.reshape(-1, x.shape[-1])).reshape(*x.shape[:-1], -1)
+        # The node differentiates by theta only, and torch.func cannot look into it.
+        if x.requires_grad or torch._C._are_functorch_transforms_active():
+            return forward(self.layers, x, self.activation.torch)[1]
+        return Perceptron.apply(self.theta, x, self.sizes, self.activation)
 
     def numpy_forward(self) -> Callable[[NDArray], NDArray]:
         """The same function on NumPy arrays, reading the weights where torch keeps them."""
@@ -88,7 +89,7 @@ class MLP(nn.Module):
             (layer.weight.detach().numpy().T, layer.bias.detach().numpy()) for layer in self.layers
         ]
         *hidden, (last_weight, last_bias) = weights
-        _, activation = ACTIVATIONS[self.activation]
+        activation = self.activation.numpy
 
         def forward(x: NDArray) -> NDArray:
             for weight, bias in hidden:

@@ -15,8 +15,9 @@ from course_lib.fisher import (
     fisher_vector_product,
     gauss_newton_vector_product,
 )
-from course_lib.network_fisher import linearize, network_fisher_operator
-from course_lib.parameters import assign, flatten, functional, unflatten
+from course_lib.network_fisher import network_fisher_operator
+from course_lib.parameters import assign, flatten, functional
+from course_lib.perceptron import forward, layers_of, linearize
 from course_lib.policies import CategoricalPolicy, GaussianPolicy
 from course_lib.surrogate import kl_divergence
 
@@ -186,14 +187,14 @@ def test_linearize_gives_the_jacobian_and_its_transpose_at_every_depth(hidden):
     net = CategoricalPolicy(O, 2, torch.Generator().manual_seed(0), hidden, output_scale=1.0).net
     net = net.double()
     x = torch.randn(B, O, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    parameters = list(net.parameters())
-    theta = flatten(parameters).detach()
+    theta = net.theta.detach()
     D = torch.autograd.functional.jacobian(lambda t: functional(net)(t, x), theta)  # (B, 2, P)
-    push, pull = linearize(net, x)
+    layers = layers_of(theta, net.sizes)
+    push, pull = linearize(layers, forward(layers, x, torch.tanh)[0], net.activation.slope)
     (v,) = vectors(theta, 1)
-    torch.testing.assert_close(push(unflatten(v, parameters)), D @ v)
+    torch.testing.assert_close(push(layers_of(v, net.sizes)), D @ v)
     cotangent = torch.randn(B, 2, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
-    torch.testing.assert_close(flatten(pull(cotangent)), torch.einsum("bkp,bk->p", D, cotangent))
+    torch.testing.assert_close(pull(cotangent), torch.einsum("bkp,bk->p", D, cotangent))
 
 
 def test_products_change_no_parameter_and_leave_no_gradient():

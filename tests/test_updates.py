@@ -361,7 +361,8 @@ def test_relu_networks_agree_between_torch_and_numpy():
     agent, batch = agent_and_batch(Settings(**SMALL, activation="relu"))
     net = agent.policy.net
     x = batch.observations
-    expected = net.layers[1](torch.nn.functional.relu(net.layers[0](x)))
+    linear = torch.nn.functional.linear
+    expected = linear(torch.relu(linear(x, *net.layers[0])), *net.layers[1])
     torch.testing.assert_close(net(x), expected)
     np.testing.assert_allclose(net.numpy_forward()(x.numpy()), expected.detach().numpy(), atol=1e-6)
 

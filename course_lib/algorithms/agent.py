@@ -24,6 +24,7 @@ from ..policies import (
     make_policy,
 )
 from ..spaces import require_supported
+from .adam import Adam
 from .settings import Settings
 
 
@@ -35,8 +36,8 @@ class Agent:
     ----------
     policy : Policy
     value_network : ValueNetwork
-    optimizer : torch.optim.Optimizer
-        Adam; over both networks, or over the critic where the policy moves by another rule.
+    optimizer : Adam
+        Over both networks, or over the critic where the policy moves by another rule.
     normalizer : ObservationNormalizer or None
         What stands between the environment and both networks.
     state : dict of float
@@ -48,7 +49,7 @@ class Agent:
 
     policy: Policy
     value_network: ValueNetwork
-    optimizer: torch.optim.Optimizer
+    optimizer: Adam
     normalizer: ObservationNormalizer | None = None
     state: dict[str, float] = field(default_factory=dict)
     observation_space: gym.Space | None = None
@@ -154,8 +155,8 @@ def make_agent(
     parameters = [*policy.parameters(), *value_network.parameters()]
     if not settings.adam_for_policy:
         parameters = list(value_network.parameters())
-    # epsilon as in the PPO paper's code; fused: one call updates all tensors.
-    optimizer = torch.optim.Adam(parameters, lr=settings.learning_rate, eps=1e-5, fused=True)
+    # epsilon as in the PPO paper's code.
+    optimizer = Adam(parameters, lr=settings.learning_rate, eps=1e-5)
     normalizer = None
     if settings.normalize_observations or settings.observation_clip is not None:
         normalizer = ObservationNormalizer(

@@ -37,7 +37,8 @@ def gradient_step(agent: Agent, loss: Tensor, max_grad_norm: float | None) -> fl
     loss.backward()
     parameters = [p for group in agent.optimizer.param_groups for p in group["params"]]
     gradients = [p.grad for p in parameters if p.grad is not None]
-    grad_norm = flatten(gradients).norm().item()
+    gradient = flatten(gradients)
+    grad_norm = gradient.dot(gradient).sqrt().item()
     require_finite(gradient=grad_norm)
     if max_grad_norm is not None and grad_norm > max_grad_norm:
         for gradient in gradients:
