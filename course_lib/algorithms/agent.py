@@ -111,7 +111,7 @@ def require_fitting(
     network = policy.policy if isinstance(policy, Agent) else policy
     if not isinstance(network, CategoricalPolicy | GaussianPolicy):
         return  # somebody's own policy has nothing to compare
-    sees, acts = network.net.layers[0].in_features, network.net.layers[-1].out_features
+    sees, acts = network.net.sizes[0], network.net.sizes[-1]
     shows = observation_space.shape[0]
     if sees != shows:
         raise ValueError(
@@ -254,7 +254,7 @@ def require_policy_samples(
     policy: Policy, observations: Tensor, actions: Tensor, advantages: Tensor
 ) -> None:
     """Raise a ValueError unless these are B samples that the policy can have produced."""
-    width = policy.net.layers[0].in_features
+    width = policy.net.sizes[0]
     require_samples(observations, width, actions=actions, advantages=advantages)
 
 
