@@ -18,7 +18,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .checks import varies
+from .checks import require_unit_interval, rollout_arrays, varies
 
 
 def td_residuals(
@@ -53,8 +53,8 @@ def td_residuals(
     ----------
     Schulman et al. (2016), arXiv:1506.02438, section 3.
     """
-    _check_unit_interval(gamma=gamma)
-    rewards, values, next_values, (terminated,) = _as_arrays(
+    require_unit_interval(gamma=gamma)
+    rewards, values, next_values, (terminated,) = rollout_arrays(
         dict(rewards=rewards, values=values, next_values=next_values), dict(terminated=terminated)
     )
     return _td_residuals(rewards, values, next_values, terminated, gamma)
@@ -145,7 +145,7 @@ def gae(
     ----------
     Schulman et al. (2016), arXiv:1506.02438, Eq. (16).
     """
-    _check_unit_interval(gae_lambda=gae_lambda)
+    require_unit_interval(gae_lambda=gae_lambda)
     deltas, going_on = _residuals_and_continuation(
         rewards, values, next_values, terminated, truncated, gamma, gae_lambda
     )
@@ -178,7 +178,7 @@ def gae_scan(
     """
     if math.prod(np.shape(rewards)[1:]) > 256:
         return gae(rewards, values, next_values, terminated, truncated, gamma, gae_lambda)
-    _check_unit_interval(gae_lambda=gae_lambda)
+    require_unit_interval(gae_lambda=gae_lambda)
     sums, going_on = _residuals_and_continuation(
         rewards, values, next_values, terminated, truncated, gamma, gae_lambda
     )
@@ -221,7 +221,7 @@ def discounted_returns(
     ----------
     Pardo et al. (2018), arXiv:1712.00378, on partial-episode bootstrapping.
     """
-    rewards, next_values, (terminated, truncated) = _as_arrays(
+    rewards, next_values, (terminated, truncated) = rollout_arrays(
         dict(rewards=rewards, next_values=next_values),
         dict(terminated=terminated, truncated=truncated),
     )
@@ -279,35 +279,10 @@ def _residuals_and_continuation(
     rewards, values, next_values, terminated, truncated, gamma, gae_lambda=1.0
 ):
     """TD residuals, and whether the trace goes on: the same episode has a next step that counts."""
-    _check_unit_interval(gamma=gamma)
-    rewards, values, next_values, (terminated, truncated) = _as_arrays(
+    require_unit_interval(gamma=gamma)
+    rewards, values, next_values, (terminated, truncated) = rollout_arrays(
         dict(rewards=rewards, values=values, next_values=next_values),
         dict(terminated=terminated, truncated=truncated),
     )
     deltas = _td_residuals(rewards, values, next_values, terminated, gamma)
     return deltas, ~(terminated | truncated) & (gamma * gae_lambda > 0.0)
-
-
-def _as_arrays(numbers: dict, flags: dict):
-    """Arrays of one floating type, and boolean arrays, all of the first one's shape."""
-    arrays = {name: np.asarray(x) for name, x in numbers.items()}
-    masks = {name: np.asarray(x, dtype=bool) for name, x in flags.items()}
-    first, shape = next((name, x.shape) for name, x in arrays.items())
-    if not shape or 0 in shape:
-        raise ValueError(
-            f"{first} has shape {shape}; a rollout needs at least one step: (T, N) with T, N >= 1"
-        )
-    for name, x in (arrays | masks).items():
-        if x.shape != shape:
-            raise ValueError(
-                f"{name} has shape {x.shape}, but {first} has {shape}; all arrays share one shape "
-                "(T, N). A value network that returns (T, N, 1) needs squeeze(-1)."
-            )
-    dtype = np.result_type(np.float32, *arrays.values())
-    return *(x.astype(dtype, copy=False) for x in arrays.values()), tuple(masks.values())
-
-
-def _check_unit_interval(**named: float) -> None:
-    for name, x in named.items():
-        if not 0.0 <= x <= 1.0:
-            raise ValueError(f"{name} must lie in [0, 1], not {x!r}")

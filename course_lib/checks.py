@@ -1,6 +1,6 @@
 """What entries check first: shapes that would broadcast to nonsense, deviations that are rounding.
 
-Arrays are NumPy's or torch's: only their shapes are looked at, except by `exceeds_rounding`.
+Where only shapes are looked at, arrays may be NumPy's or torch's.
 """
 
 from typing import Any
@@ -83,3 +83,29 @@ def varies(x: NDArray, size: float = 0.0) -> bool:
     # Measured from the first entry, and in float64: a constant then deviates by exactly 0.
     shifted = np.subtract(x, x.flat[0], dtype=np.result_type(x, np.float64))
     return bool(exceeds_rounding(shifted.std(), max(size, np.abs(x).max()), x.dtype))
+
+
+def rollout_arrays(numbers: dict[str, ArrayLike], flags: dict[str, ArrayLike]) -> tuple:
+    """Arrays of one floating type, and a tuple of boolean ones, all of the first one's shape."""
+    arrays = {name: np.asarray(x) for name, x in numbers.items()}
+    masks = {name: np.asarray(x, dtype=bool) for name, x in flags.items()}
+    first, shape = next((name, x.shape) for name, x in arrays.items())
+    if not shape or 0 in shape:
+        raise ValueError(
+            f"{first} has shape {shape}; a rollout needs at least one step: (T, N) with T, N >= 1"
+        )
+    for name, x in (arrays | masks).items():
+        if x.shape != shape:
+            raise ValueError(
+                f"{name} has shape {x.shape}, but {first} has {shape}; all arrays share one shape "
+                "(T, N). A value network that returns (T, N, 1) needs squeeze(-1)."
+            )
+    dtype = np.result_type(np.float32, *arrays.values())
+    return *(x.astype(dtype, copy=False) for x in arrays.values()), tuple(masks.values())
+
+
+def require_unit_interval(**named: float) -> None:
+    """Raise a ValueError that names the first of these numbers outside [0, 1]."""
+    for name, x in named.items():
+        if not 0.0 <= x <= 1.0:
+            raise ValueError(f"{name} must lie in [0, 1], not {x!r}")
