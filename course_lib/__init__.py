@@ -13,6 +13,7 @@ the ground up; imports go down only:
 ``training``    runs: the loop, checkpoints, evaluation
 ``show``        figures, GIFs, playable figures, source code in a notebook
 ``grading``     the judge of the exercises
+``command_line``  train, resume, evaluate, film and plot from a terminal
 ==============  =================================================================================
 
 Import from a room, ``from course_lib.training import train``, or from a module,

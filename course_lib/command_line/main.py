@@ -13,7 +13,7 @@ from ..experience.envs.recorder import ReplayError
 from ..training.interrupts import StoppedBySignalError
 from ..training.keeper import FolderUsedError
 from ..training.lock import FolderInUseError
-from ..training.train import is_finished, load_run
+from ..training.train import ResumeWarning, is_finished, load_run
 from . import commands
 from .parser import PROGRAM, parse
 
@@ -45,11 +45,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         commands.list_presets()
         return 0
     with warnings.catch_warnings():
+        warnings.simplefilter("always", ResumeWarning)
         plainly, warnings.showwarning = warnings.showwarning, _shower(warnings.showwarning)
         try:
             COMMANDS[options.command](options)
         except KeyboardInterrupt as stop:
-            print(f"\n{_one_line(stop) or 'interrupted'}{_way_on(options)}", file=sys.stderr)
+            print(
+                f"\n{_one_line(stop) if str(stop) else 'interrupted'}{_way_on(options)}",
+                file=sys.stderr,
+            )
             return 128 + (stop.signal if isinstance(stop, StoppedBySignalError) else 2)
         except (Exception, SystemExit) as error:  # an environment may call sys.exit
             if options.traceback:
@@ -62,10 +66,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _one_line(error: BaseException) -> str:
-    known = isinstance(error, ValueError | KeyboardInterrupt | ReplayError | FolderInUseError)
-    kind = "" if known else f"{type(error).__name__}: "
+    """The error and its notes; its kind too, unless the message was written for people."""
+    ours = isinstance(error, ValueError | KeyboardInterrupt | ReplayError | FolderInUseError)
+    ours |= isinstance(error, OSError) and error.errno is None
+    kind = "" if ours and str(error) else f"{type(error).__name__}: "
+    words = str(error) or "no more was said; --traceback shows where"
+    if isinstance(error, SystemExit):
+        words = f"something called sys.exit({error.code!r}), most likely the environment"
     notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
-    return " ".join(f"{kind}{error}{notes}".split())
+    return " ".join(f"{kind}{words}{notes}".split())
 
 
 def _advice(error: BaseException, options: argparse.Namespace) -> str:
