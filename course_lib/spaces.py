@@ -39,7 +39,8 @@ class ActionMap:
             return
         self.integers = np.issubdtype(space.dtype, np.integer)
         self.low, self.high = space.low.astype(np.float64), space.high.astype(np.float64)
-        centre, half = self.high / 2 + self.low / 2, self.high / 2 - self.low / 2
+        with np.errstate(invalid="ignore"):  # infinity minus infinity has no centre, and needs none
+            centre, half = self.high / 2 + self.low / 2, self.high / 2 - self.low / 2
         bounded = np.isfinite(half) & (half < _UNBOUNDED)
         self.centre, self.half = np.where(bounded, centre, 0.0), np.where(bounded, half, 1.0)
         self.only_clips = bool((self.centre == 0).all() and (self.half == 1).all())

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from course_lib.experience.envs import BATCHED, BatchedCartPole, make_envs
+from course_lib.experience.envs import BATCHED, BatchedCartPole, CartPoleSwingUpEnv, make_envs
 
 MODES = list(AutoresetMode)
 SAME_STEP, NEXT_STEP, DISABLED = (
@@ -333,3 +333,88 @@ def test_make_envs_needs_a_copy():
 def test_make_envs_knows_its_tasks():
     with pytest.raises(gym.error.UnregisteredEnv):
         make_envs("NoSuchTask-v0", 1)
+
+
+# Options and spaces ----------------------------------------------------------------------------
+
+
+def test_cartpole_takes_gymnasiums_reset_options():
+    """As Gymnasium's own vector environment: for this reset and the autoresets after it."""
+    reference = gym.make_vec("CartPole-v1", 3, vectorization_mode="vector_entry_point")
+    ours = BatchedCartPole(3)
+    for options in ({"low": 0.1, "high": 0.2}, {"low": 0.03}, {}, None):
+        a, _ = reference.reset(seed=0, options=options)
+        b, _ = ours.reset(seed=0, options=options)
+        np.testing.assert_array_equal(a, b)
+    ours.reset(seed=0, options={"low": -0.21, "high": -0.2})
+    saved = ours.get_state()
+    ended = np.zeros(3, dtype=bool)
+    while not ended.any():
+        observations, _, ended, _, _ = ours.step(np.zeros(3, int))
+    assert (observations[ended] <= np.float32(-0.2)).all()
+    other = BatchedCartPole(3)
+    other.reset(seed=5)
+    other.set_state(saved)
+    ended = np.zeros(3, dtype=bool)
+    while not ended.any():
+        again, _, ended, _, _ = other.step(np.zeros(3, int))
+    np.testing.assert_array_equal(again, observations)  # a saved environment remembers them
+
+
+@pytest.mark.parametrize("env_id", BATCHED)
+@pytest.mark.parametrize("options", [{"reset_maks": np.array([True, False])}, {"lo": 0.1}])
+def test_options_that_are_unknown_are_refused(env_id, options):
+    envs = BATCHED[env_id](2)
+    envs.reset(seed=0)
+    before = envs.get_state()
+    with pytest.raises(ValueError, match=rf"reset has no '{next(iter(options))}'.*reset_mask"):
+        envs.reset(seed=1, options=options)
+    assert envs.get_state()["rng"] == before["rng"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"low": 0.2, "high": 0.1}, "low must not be above high"),
+        ({"low": 0.1}, "low must not be above high, not 0.1 and 0.05"),
+        ({"low": "a"}, "low must be a number"),
+        ({"high": float("nan")}, "high must be finite"),
+        ({"reset_mask": np.array([1, 0])}, "reset_mask must be a boolean array"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(options, words):
+    envs = BatchedCartPole(2)
+    with pytest.raises(ValueError, match=words):
+        envs.reset(options=options)
+    assert envs.state is None
+
+
+def test_the_swing_up_has_no_options():
+    with pytest.raises(ValueError, match=r"BatchedSwingUp\.reset has no 'low'"):
+        BATCHED["CartPoleSwingUp-v0"](2).reset(options={"low": 0.1})
+    env = CartPoleSwingUpEnv()
+    with pytest.raises(ValueError, match=r"CartPoleSwingUpEnv\.reset has no 'low'; there are none"):
+        env.reset(options={"low": 0.1})
+    env.reset(options={})
+
+
+@pytest.mark.parametrize("env_id", BATCHED)
+def test_instances_that_nobody_seeded_draw_their_own_random_actions(env_id):
+    kind = BATCHED[env_id]
+    kind.single_action_space.sample()  # the class's space now has a generator, which copies would share
+    first, second = kind(64), kind(64)
+    assert first.action_space.sample().tolist() != second.action_space.sample().tolist()
+    assert first.single_action_space is not second.single_action_space
+    draws = [[envs.single_action_space.sample() for _ in range(64)] for envs in (first, second)]
+    assert np.ravel(draws[0]).tolist() != np.ravel(draws[1]).tolist()
+    for envs in (first, second):
+        envs.action_space.seed(7)
+    assert first.action_space.sample().tolist() == second.action_space.sample().tolist()
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"num_envs": 2.0}, {"num_envs": "2"}, {"max_episode_steps": 9.5}]
+)
+def test_numbers_of_copies_and_steps_must_be_integers(wrong):
+    with pytest.raises(ValueError, match=f"{next(iter(wrong))} must be an integer"):
+        BatchedCartPole(**wrong)

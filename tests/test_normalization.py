@@ -153,3 +153,53 @@ def test_agent_takes_raw_observations_and_evaluation_freezes_its_statistics():
     assert agent.greedy()(x).tolist() != agent.policy.greedy()(x).tolist()
     evaluate(agent, "CartPole-v1", episodes=2)
     assert agent.normalizer.statistics.count == 100
+
+
+def test_a_deviation_of_roundings_size_is_none():
+    """The first reward of all would be divided by the root of epsilon: 1 would become 10,000."""
+    scaler = RewardScaler(3, gamma=0.9)
+    flags = np.zeros(3, dtype=bool), np.ones(3, dtype=bool)
+    assert scaler(np.full(3, 0.1), *flags).tolist() == [0.1] * 3
+    for epsilon in (1e-8, 0.0):
+        normalizer = ObservationNormalizer(1, epsilon=epsilon)
+        for _ in range(50):
+            normalizer.update(np.full((7, 1), 1e12 / 3))
+        assert normalizer(np.full((7, 1), 1e12 / 3)).max() < 1e-3
+    varied = RunningMeanVariance()
+    varied.update([1e12, 1e12 + 1])  # a small deviation, but beyond rounding
+    assert varied.divisor(0.0) == pytest.approx(0.5)
+
+
+def test_reward_scaler_takes_reset_rows_for_nothing():
+    scaler = RewardScaler(2, gamma=0.9)
+    scaler(np.array([1.0, 2.0]), np.array([True, False]), np.ones(2, dtype=bool))
+    scaled = scaler(np.array([np.nan, 1.0]), np.zeros(2, dtype=bool), np.array([False, True]))
+    assert scaled[0] == 0
+    assert scaler.running.tolist() == [0.0, 2.8]
+
+
+def test_a_frozen_normaliser_learns_no_more_and_leaves_the_other_alone():
+    normalizer = ObservationNormalizer(1)
+    normalizer.update(np.array([[1.0], [3.0]]))
+    frozen = normalizer.frozen()
+    frozen.update(np.array([[9.0]]))
+    normalizer.update(np.array([[5.0]]))
+    assert (frozen.statistics.count, normalizer.statistics.count) == (2, 3)
+    assert frozen(np.array([[3.0]])).item() == pytest.approx(1.0, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: ObservationNormalizer(2.5),
+        lambda: ObservationNormalizer(2, normalize="no"),
+        lambda: ObservationNormalizer(2, clip=-1.0),
+        lambda: RewardScaler(2, gamma=1.5),
+        lambda: RewardScaler(2, gamma=0.9, scale="False"),
+        lambda: RewardScaler(2, gamma=0.9, clip=float("nan")),
+        lambda: RunningMeanVariance(ddof=0.5),
+    ],
+)
+def test_arguments_are_checked_where_they_are_given(make):
+    with pytest.raises(ValueError, match=" must "):
+        make()

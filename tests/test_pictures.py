@@ -3,15 +3,17 @@
 import io
 import re
 
+import gymnasium as gym
 import imageio.v3 as iio
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from course_lib import advantages
 from course_lib.algorithms.presets import preset
-from course_lib.policies import CategoricalPolicy
+from course_lib.policies import CategoricalPolicy, GaussianPolicy
 from course_lib.show.plots import Picture, picture, plot_diagnostics, plot_returns, use_style
 from course_lib.show.render import encode_gif, film, record_episode, save_gif
 from course_lib.show.source import show_source
@@ -130,3 +132,110 @@ def test_shown_source_is_the_librarys_without_docstring():
 def test_source_of_a_builtin_is_refused():
     with pytest.raises(ValueError, match="no Python source"):
         show_source(len)
+
+
+class Canvas(gym.Env):
+    """Draws every frame on one canvas, 20 brighter a step, and every observation into one array."""
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 30}
+    observation_space = gym.spaces.Box(-1, 1, (2,), np.float32)
+    action_space = gym.spaces.Box(50, 100, (1,), np.float32)
+
+    def __init__(self, render_mode=None):
+        self.render_mode = render_mode
+        self.canvas = np.zeros((20, 30, 3), np.uint8)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.t = 0
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action):
+        assert self.action_space.contains(action)
+        self.t += 1
+        return np.zeros(2, np.float32), float(action[0]), self.t >= 8, False, {}
+
+    def render(self):
+        self.canvas[:] = 20 * self.t
+        return self.canvas
+
+
+def test_frames_of_one_canvas_are_copied_and_actions_are_on_its_scale():
+    policy = GaussianPolicy(2, 1, torch.Generator().manual_seed(0))
+    recorded, episode_return = record_episode(policy, Canvas, deterministic=True)
+    assert [int(frame[0, 0, 0]) for frame in recorded] == [20 * t for t in range(9)]
+    assert episode_return == pytest.approx(8 * 75, abs=1)  # an untrained mean is the middle
+
+
+def test_an_environment_without_frames_is_named():
+    class Blind(Canvas):
+        def render(self):
+            return None
+
+    class Grey(Canvas):
+        def render(self):
+            return super().render()[..., 0]
+
+    policy = GaussianPolicy(2, 1, torch.Generator().manual_seed(0))
+    for env, words in (
+        (Blind, "Blind must render frames .*, not None: .*rgb_array"),
+        (Grey, r"not uint8 of shape \(20, 30\)"),
+        (lambda: Canvas(), None),  # a function that takes no render_mode
+    ):
+        if words is None:
+            assert len(record_episode(policy, env)[0]) == 9
+            continue
+        with pytest.raises(ValueError, match=words):
+            record_episode(policy, env)
+
+
+def durations(encoded):
+    """Milliseconds that each frame of a GIF is shown."""
+    with Image.open(io.BytesIO(encoded)) as image:
+        shown = []
+        for i in range(image.n_frames):
+            image.seek(i)
+            shown.append(image.info["duration"])
+        return shown
+
+
+@pytest.mark.parametrize("fps", [1, 7, 24, 30, 50, 60, 75, 100, 144, 1000])
+@pytest.mark.parametrize("every", [1, 3])
+def test_a_film_takes_as_long_as_what_it_shows(fps, every):
+    """Browsers show a frame of less than 20 ms for 100 ms: a film of 100 a second crept."""
+    count = 2 * fps if fps > 50 else 30
+    film_of = [np.full((2, 2, 3), i % 256, np.uint8) for i in range(count)]
+    shown = durations(encode_gif(film_of, fps=fps, width=2, every=every, colours=256))
+    assert min(shown) >= 20
+    assert sum(shown) == pytest.approx(1000 * count / fps, abs=1000 * every / fps + 25)
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_a_film_in_which_nothing_moves(count):
+    still = [np.zeros((2, 2, 3), np.uint8)] * count
+    assert durations(encode_gif(still, fps=10, width=2)) == [100 * count]
+
+
+def test_colours_that_only_a_middle_frame_has_are_shown():
+    rng = np.random.default_rng(0)
+    background = rng.integers(120, 200, (40, 60, 1)).astype(np.uint8).repeat(3, axis=2)
+    film_of = [background.copy() for _ in range(9)]
+    film_of[4][10:13, 20:23] = (255, 0, 0)  # 9 pixels of 2400, in one frame of nine
+    film_of[5][20:23, 30:33] = (0, 60, 255)
+    encoded = encode_gif(film_of, fps=10, width=60)
+    with Image.open(io.BytesIO(encoded)) as image:
+        pictures = []
+        for i in range(image.n_frames):
+            image.seek(i)
+            pictures.append(np.asarray(image.convert("RGB")).astype(int))
+    red = min(np.abs(p[11, 21] - (255, 0, 0)).max() for p in pictures)
+    blue = min(np.abs(p[21, 31] - (0, 60, 255)).max() for p in pictures)
+    assert red <= 2
+    assert blue <= 2
+    grey = np.abs(pictures[0] - background).max()
+    assert grey <= 20  # the rest is not given up for it
+
+
+def test_frames_of_different_sizes_are_refused():
+    with pytest.raises(ValueError, match="one size"):
+        encode_gif([np.zeros((2, 2, 3), np.uint8), np.zeros((2, 3, 3), np.uint8)], fps=10)

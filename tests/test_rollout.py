@@ -5,9 +5,12 @@ import numpy as np
 import pytest
 import torch
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.wrappers.vector import TransformReward
 
 from course_lib.advantages import gae_scan
 from course_lib.algorithms.agent import Settings, explained_variance, make_batch
+from course_lib.experience.envs import BatchedCartPole
+from course_lib.experience.normalization import ObservationNormalizer, RewardScaler
 from course_lib.experience.rollout import Collector, Rollout
 
 
@@ -188,3 +191,58 @@ def test_a_rollout_without_a_single_decision_is_refused():
     assert not empty.valid.any()
     with pytest.raises(ValueError, match=r"empty.*horizon"):
         make_batch(empty, code_of, Settings())
+
+
+class Far(gym.Env):
+    """Float64 observations 5e8 +- 1: one number in float32. Episodes of 8 steps."""
+
+    observation_space = gym.spaces.Box(-np.inf, np.inf, (1,), np.float64)
+    action_space = gym.spaces.Discrete(2)
+
+    def look(self):
+        return 5e8 + self.np_random.uniform(-1, 1, size=1)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.steps = 0
+        return self.look(), {}
+
+    def step(self, action):
+        self.steps += 1
+        return self.look(), 1e9 + 0.25, self.steps == 8, False, {}
+
+
+@pytest.mark.parametrize("mode", ["SameStep", "NextStep"])
+def test_statistics_are_kept_in_the_precision_that_came_and_cast_after(mode):
+    envs = SyncVectorEnv([Far] * 4, autoreset_mode=mode)
+    rollout = Collector(envs, 0, ObservationNormalizer(1)).collect(always_left, 50)
+    assert rollout.observations.dtype == rollout.final_observations.dtype == np.float32
+    assert len(np.unique(rollout.observations)) == 200
+    assert len(np.unique(rollout.final_observations)) == len(rollout.final_observations) >= 20
+    assert rollout.observations.std() == pytest.approx(1.0, abs=0.1)
+    assert set(rollout.episode_returns) == {8 * (1e9 + 0.25)}  # float64 as well
+
+
+@pytest.mark.parametrize("shift", [-0.5, 100.0, float("nan")])
+def test_reset_rows_carry_no_reward(shift):
+    """A wrapper round a NEXT_STEP vector environment pays for the step that only resets, too."""
+    returns, rewards = {}, {}
+    for mode in (AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP):
+        envs = BatchedCartPole(2, autoreset_mode=mode)
+
+        def pay(reward, mode=mode):
+            if mode is AutoresetMode.NEXT_STEP and np.isnan(shift):
+                return np.where(reward == 0, np.nan, reward)
+            return reward + (0.0 if np.isnan(shift) else shift)
+
+        scaler = RewardScaler(2, 0.9)
+        collector = Collector(TransformReward(envs, pay), 0, None, scaler)
+        rollout = collector.collect(lambda o: np.array([0, 1]), 60)
+        returns[mode] = rollout.episode_returns[:6].tolist()
+        assert (rollout.rewards[~rollout.valid] == 0).all()
+        rewards[mode] = [rollout.rewards[rollout.valid[:, i], i][:40] for i in range(2)]
+    same, following = returns.values()
+    assert same == following
+    # the scaler takes copies in another order once their episodes have shifted
+    for a, b in zip(*rewards.values(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=0.2)

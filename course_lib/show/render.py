@@ -167,9 +167,11 @@ def encode_gif(
     # GIF counts in hundredths of a second; imageio takes milliseconds. Rounding the moments, not the
     # spans between them, keeps the speed of the whole.
     moments = np.rint(100 * np.array([*kept, kept[-1] + step]) / fps)
-    durations = 10 * np.clip(np.diff(moments), _SHORTEST, 2**16 - 1)
+    durations = (10 * np.clip(np.diff(moments), _SHORTEST, 2**16 - 1)).tolist()
+    if len(flat) == 1:  # Pillow takes no list then
+        (durations,) = durations
     buffer = io.BytesIO()
-    iio.imwrite(buffer, flat, extension=".gif", duration=durations.tolist(), loop=0)
+    iio.imwrite(buffer, flat, extension=".gif", duration=durations, loop=0)
     return buffer.getvalue()
 
 
