@@ -175,6 +175,8 @@ def main() -> int:
         if became.startswith("WRONG"):
             wrong += 1
             print(f"kill {i}, {algorithm} on {env_id}: {became}", flush=True)
+        if (i + 1) % 10 == 0:
+            print(f"{i + 1} kills, {wrong} wrong", file=sys.stderr, flush=True)
     for env_id, became in counts.items():
         print(f"{env_id:<26}", ", ".join(f"{n} {what}" for what, n in sorted(became.items())))
     algorithms = len({algorithm for algorithm, _ in whole})
