@@ -130,6 +130,7 @@ def one_kill(algorithm: str, env_id: str, expected: str, update: int, after: flo
                 saved = step_of_checkpoint(directory)
                 if saved is not None and saved >= step:
                     break
+                time.sleep(0.001)
             time.sleep(after)
 
         if in_child(lambda: begin(algorithm, env_id, directory), wait):
