@@ -23,7 +23,7 @@ import numpy as np
 from course_lib.algorithms import ALGORITHMS
 from course_lib.experience.envs.recorder import ReplayError
 from course_lib.training import resume, train
-from course_lib.training.checkpoint import INDEX
+from course_lib.training.checkpoint import INDEX, step_of_checkpoint
 from course_lib.training.train import ResumeWarning
 
 ENVIRONMENTS = (
@@ -36,7 +36,7 @@ ENVIRONMENTS = (
 )
 #: Environments whose runs must never be refused; BipedalWalker keeps its physics across episodes.
 EXACT = ENVIRONMENTS[:-1]
-UPDATES = 6
+UPDATES, N_ENVS, HORIZON = 6, 3, 60
 
 
 def settings_for(algorithm: str):
@@ -46,8 +46,8 @@ def settings_for(algorithm: str):
         epochs = "epochs" if algorithm.startswith("ppo") else "critic_epochs"
         extra = {"minibatch_size": 50, epochs: 2}
     return ALGORITHMS[algorithm][0](
-        n_envs=3,
-        horizon=60,
+        n_envs=N_ENVS,
+        horizon=HORIZON,
         hidden=(8,),
         normalize_observations=True,
         scale_rewards=True,
@@ -68,7 +68,7 @@ def fingerprint(history) -> str:
 def begin(algorithm: str, env_id: str, directory: Path | None) -> str:
     """The uninterrupted run."""
     settings = settings_for(algorithm)
-    steps = UPDATES * settings.n_envs * settings.horizon
+    steps = UPDATES * N_ENVS * HORIZON
     every = dict(checkpoint_every=1, backend="auto" if directory else "gymnasium")
     if env_id.startswith("CartPole"):
         every["backend"] = "numpy"
@@ -89,8 +89,11 @@ def go_on(directory: Path, fresh_episodes: bool = False) -> str:
     return fingerprint(history)
 
 
-def in_child(action: Callable[[], str], kill_after: float | None = None) -> str:
-    """Run in a forked process, so that nothing is left of it here; "" if it was killed."""
+def in_child(action: Callable[[], str], wait: Callable[[], None] | None = None) -> str:
+    """Run in a forked process, so that nothing is left of it here; with `wait`, kill it after that.
+
+    The answer is "" if it was killed before it had one.
+    """
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -102,8 +105,8 @@ def in_child(action: Callable[[], str], kill_after: float | None = None) -> str:
         os.write(writing, json.dumps(answer).encode())
         os._exit(0)
     os.close(writing)
-    if kill_after is not None:
-        time.sleep(kill_after)
+    if wait is not None:
+        wait()
         os.kill(child, signal.SIGKILL)
     with os.fdopen(reading) as pipe:
         answer = pipe.read()
@@ -111,11 +114,26 @@ def in_child(action: Callable[[], str], kill_after: float | None = None) -> str:
     return json.loads(answer) if answer else ""
 
 
-def one_kill(algorithm: str, env_id: str, expected: str, after: float) -> str:
-    """What became of a run that was killed after some seconds."""
+def one_kill(algorithm: str, env_id: str, expected: str, update: int, after: float) -> str:
+    """What became of a run that was killed some seconds after an update was saved.
+
+    Update -1 is the start of the process. Counting from updates spreads the kills over the run
+    however busy the machine is.
+    """
     with tempfile.TemporaryDirectory() as place:
         directory = Path(place) / "run"
-        if in_child(lambda: begin(algorithm, env_id, directory), after):
+
+        def wait() -> None:
+            step = update * N_ENVS * HORIZON
+            patience = time.monotonic() + 60
+            while update >= 0 and time.monotonic() < patience:
+                saved = step_of_checkpoint(directory)
+                if saved is not None and saved >= step:
+                    break
+                time.sleep(0.001)
+            time.sleep(after)
+
+        if in_child(lambda: begin(algorithm, env_id, directory), wait):
             return "had ended"
         answer = in_child(lambda: go_on(directory))
         if answer == expected:
@@ -152,11 +170,14 @@ def main() -> int:
                 wrong += 1
                 print(f"WRONG: keeping {algorithm} on {env_id} changes it: {kept}", flush=True)
         expected, seconds = whole[algorithm, env_id]
-        became = one_kill(algorithm, env_id, expected, rng.uniform(0, seconds))
+        update, part = int(rng.integers(-1, UPDATES)), rng.uniform()
+        became = one_kill(algorithm, env_id, expected, update, part * seconds / (UPDATES + 1))
         counts[env_id][became.partition(":")[0]] += 1
         if became.startswith("WRONG"):
             wrong += 1
             print(f"kill {i}, {algorithm} on {env_id}: {became}", flush=True)
+        if (i + 1) % 10 == 0:
+            print(f"{i + 1} kills, {wrong} wrong", file=sys.stderr, flush=True)
     for env_id, became in counts.items():
         print(f"{env_id:<26}", ", ".join(f"{n} {what}" for what, n in sorted(became.items())))
     algorithms = len({algorithm for algorithm, _ in whole})

@@ -357,6 +357,13 @@ def _evaluation_seed():
     return keeper.Run("CartPole-v1", SMALL, 1, 0, "numpy").evaluation_seed
 
 
+def test_an_evaluation_without_an_end_does_not_end_the_training(monkeypatch):
+    monkeypatch.setattr("course_lib.training.evaluation._patience", lambda envs: 5)
+    with pytest.warns(UserWarning, match="not evaluated after 64 steps"):
+        history = cartpole(None, 3, evaluate_every=2)
+    assert len(history.updates) == 3
+
+
 def test_a_finished_run_goes_on_to_a_new_total(tmp_path):
     whole = cartpole(None, 6)
     cartpole(tmp_path, 3)

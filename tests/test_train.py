@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 import torch
 
+from course_lib.algorithms import ALGORITHMS
 from course_lib.algorithms.agent import Settings
 from course_lib.algorithms.ppo import PPOSettings
-from course_lib.algorithms.presets import PRESETS, preset
+from course_lib.algorithms.presets import PRESETS, default_settings, preset
 from course_lib.training.evaluation import evaluate
 from course_lib.training.train import DIAGNOSTICS, train
 
@@ -204,6 +205,17 @@ def test_presets_are_listed_when_one_is_missing():
     with pytest.raises(ValueError, match="ppo on CartPole-v1"):
         preset("ppo", "Chess-v0")
     assert all(isinstance(settings, Settings) for settings in PRESETS.values())
+
+
+def test_environments_without_a_preset_start_normalised():
+    for name, (kind, _) in ALGORITHMS.items():
+        settings = default_settings(name)
+        assert type(settings) is kind
+        assert settings.normalize_observations
+        assert settings.scale_rewards
+        assert settings.reward_clip == 5.0
+    with pytest.raises(ValueError, match="one of reinforce"):
+        default_settings("dqn")
 
 
 class AlwaysRight:

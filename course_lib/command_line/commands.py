@@ -12,6 +12,7 @@ from ..algorithms.agent import Agent
 from ..algorithms.presets import PRESETS, default_settings
 from ..algorithms.settings import Settings, changed
 from ..training.agents import load_agent
+from ..training.checkpoint import has_checkpoint
 from ..training.environment import restored
 from ..training.evaluation import evaluate
 from ..training.history import History
@@ -117,14 +118,19 @@ def run_film(options: argparse.Namespace) -> None:
     if out.suffix.lower() != ".gif":
         raise ValueError(f"--out must end in .gif, not {out.name!r}")
     agent, env, env_kwargs, name = _agent_and_environment(options)
-    frames, total = record_episode(
-        agent,
-        env,
-        options.seed,
-        options.max_steps,
-        deterministic=not options.sampled,
-        env_kwargs=env_kwargs,
-    )
+    try:
+        frames, total = record_episode(
+            agent,
+            env,
+            options.seed,
+            options.max_steps,
+            deterministic=not options.sampled,
+            env_kwargs=env_kwargs,
+        )
+    except NotImplementedError as error:
+        raise ValueError(
+            f"{name} cannot be filmed: it has no render method, or none for 'rgb_array'"
+        ) from error
     out.parent.mkdir(parents=True, exist_ok=True)
     save_gif(out, frames, fps=30)
     print(f"{name}: {len(frames) - 1} steps with a return of {total:.1f}, in {out}")
@@ -153,7 +159,11 @@ def run_plot(options: argparse.Namespace) -> None:
 
 def _agent_and_environment(options: argparse.Namespace) -> tuple[Agent, Any, dict[str, Any], str]:
     run = load_run(options.directory)
-    place = Path(options.directory) / BEST if options.best else options.directory
+    place = Path(options.directory) / BEST if options.best else Path(options.directory)
+    if options.best and not has_checkpoint(place):
+        raise ValueError(
+            f"{options.directory} has no best agent: train with --evaluate-every to keep one"
+        )
     env, env_kwargs = restored(run["env"])
     return load_agent(place), env, env_kwargs, run["env_id"]
 

@@ -1,6 +1,7 @@
 """From arguments to an exit status: every error is one line that says what to do."""
 
 import argparse
+import re
 import shlex
 import sys
 import traceback
@@ -9,11 +10,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..experience.envs.recorder import ReplayError
-from ..training.checkpoint import has_checkpoint
 from ..training.interrupts import StoppedBySignalError
 from ..training.keeper import FolderUsedError
 from ..training.lock import FolderInUseError
-from ..training.train import ResumeWarning
+from ..training.train import ResumeWarning, is_finished, load_run
 from . import commands
 from .parser import PROGRAM, parse
 
@@ -45,13 +45,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         commands.list_presets()
         return 0
     with warnings.catch_warnings():
+        warnings.simplefilter("always", ResumeWarning)
         plainly, warnings.showwarning = warnings.showwarning, _shower(warnings.showwarning)
         try:
             COMMANDS[options.command](options)
         except KeyboardInterrupt as stop:
-            print(f"\n{_one_line(stop) or 'interrupted'}{_way_on(options)}", file=sys.stderr)
+            print(
+                f"\n{_one_line(stop) if str(stop) else 'interrupted'}{_way_on(options)}",
+                file=sys.stderr,
+            )
             return 128 + (stop.signal if isinstance(stop, StoppedBySignalError) else 2)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # an environment may call sys.exit
             if options.traceback:
                 traceback.print_exc()
             print(f"error: {_one_line(error)}{_advice(error, options)}", file=sys.stderr)
@@ -62,21 +66,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _one_line(error: BaseException) -> str:
-    known = isinstance(error, ValueError | KeyboardInterrupt | ReplayError | FolderInUseError)
-    kind = "" if known else f"{type(error).__name__}: "
+    """The error and its notes; its kind too, unless the message was written for people."""
+    ours = isinstance(error, ValueError | KeyboardInterrupt | ReplayError | FolderInUseError)
+    ours |= isinstance(error, OSError) and error.errno is None
+    kind = "" if ours and str(error) else f"{type(error).__name__}: "
+    words = str(error) or "no more was said; --traceback shows where"
+    if isinstance(error, SystemExit):
+        words = f"something called sys.exit({error.code!r}), most likely the environment"
     notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
-    return " ".join(f"{kind}{error}{notes}".split())
+    return " ".join(f"{kind}{words}{notes}".split())
 
 
-def _advice(error: Exception, options: argparse.Namespace) -> str:
+def _advice(error: BaseException, options: argparse.Namespace) -> str:
     if isinstance(error, ReplayError):
         return _way_on(options, " --fresh-episodes")
     if isinstance(error, FolderUsedError):
         return _way_on(options) + ("" if options.out else ", or choose another folder with --out")
     if isinstance(error, FolderInUseError) or options.command not in ("train", "resume"):
         return ""
-    # Wrong arguments of resume leave the run as it is; there is nothing to mend first.
-    return _way_on(options) if "training stopped" in str(error) else ""
+    stopped = "training stopped" in str(error) or hasattr(error, "__notes__")
+    return _way_on(options) if stopped else ""
 
 
 def _way_on(options: argparse.Namespace, extra: str = "") -> str:
@@ -84,16 +93,27 @@ def _way_on(options: argparse.Namespace, extra: str = "") -> str:
     directory: Any = getattr(options, "directory", None)
     if options.command not in ("train", "resume") or not directory:
         return ""
-    if not has_checkpoint(directory):
+    try:
+        if is_finished(directory):
+            extra = " --steps N"
+        elif load_run(directory)["obstacle"] is not None:
+            extra = " --fresh-episodes"
+    except (OSError, ValueError):  # there is none, or it is damaged
         return ""
     return f"; to go on: {PROGRAM} resume {shlex.quote(str(directory))}{extra}"
 
 
 def _shower(others: Any) -> Any:
+    """Warnings for people: one line each, and each once."""
+    shown = set()
+
     def show(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
-        if issubclass(category, ResumeWarning):
-            print(f"warning: {' '.join(str(message).split())}", file=sys.stderr)
-        else:
+        if not issubclass(category, UserWarning):
             others(message, category, *place, **more)
+            return
+        plain = re.sub(r"\x1b\[[0-9;]*m", "", str(message)).removeprefix("WARN: ")
+        if plain not in shown:
+            shown.add(plain)
+            print(f"warning: {' '.join(plain.split())}", file=sys.stderr)
 
     return show

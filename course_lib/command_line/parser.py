@@ -63,9 +63,9 @@ def _number(kind: Any) -> Callable[[str], int]:
         try:
             return read("", text, kind)
         except ValueError as error:
-            raise argparse.ArgumentTypeError(
-                f"{str(error).strip()}; write for instance 100000, 100_000 or 1e5"
-            ) from None
+            words = str(error).strip()
+            hint = "; write for instance 100000, 100_000 or 1e5" if "integer" in words else ""
+            raise argparse.ArgumentTypeError(words + hint) from None
 
     return convert
 

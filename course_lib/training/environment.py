@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import numpy as np
 from gymnasium.envs.registration import EnvSpec
 
 from ..experience.envs import EnvLike, name_of
@@ -52,9 +53,16 @@ def restored(
 
 def _json(value: Any, name: str) -> str:
     try:
-        return json.dumps(value)
+        return json.dumps(value, default=_number)
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"{name} cannot be saved to a checkpoint ({error}); give a function that makes the "
             "environment instead of an id with arguments"
         ) from error
+
+
+def _number(value: Any) -> Any:
+    """NumPy's scalars as Python's."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{value!r} is no plain value")

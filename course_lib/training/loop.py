@@ -3,6 +3,7 @@
 import contextlib
 import os
 import time
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ from tqdm.auto import tqdm
 
 from ..algorithms.agent import Agent
 from ..experience.rollout import EnvironmentFailedError
-from .evaluation import evaluate
+from .evaluation import UnfinishedEpisodesError, evaluate
 from .interrupts import StoppedBySignalError, StopRequest, deferred_stops
 from .keeper import Keeper
 from .run import Run
@@ -101,13 +102,17 @@ def _require_going_on(stop: StopRequest, run: Run) -> None:
 def _evaluate_if_due(run: Run, keeper: Keeper) -> None:
     if run.evaluate_every is None or run.updates_done % run.evaluate_every:
         return
-    returns = evaluate(
-        run.agent,
-        run.env,
-        run.evaluation_episodes,
-        run.evaluation_seed,
-        env_kwargs=run.env_kwargs,
-    )
+    try:
+        returns = evaluate(
+            run.agent,
+            run.env,
+            run.evaluation_episodes,
+            run.evaluation_seed,
+            env_kwargs=run.env_kwargs,
+        )
+    except UnfinishedEpisodesError as error:  # no reason to end the training
+        warnings.warn(f"not evaluated after {run.step:,} steps: {error}", stacklevel=2)
+        return
     run.rows[-1]["evaluation"] = returns.mean()
     keeper.offer_best(run.agent, float(returns.mean()))
 

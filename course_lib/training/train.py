@@ -239,7 +239,7 @@ def _rehearse(run: Run) -> None:
         return
     try:
         run.obstacle = run.envs.rehearse()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         doubt = f"a rehearsal ended with {type(error).__name__}: {error}"
         words = "may not be resumed bit for bit"
     else:
