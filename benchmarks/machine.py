@@ -5,7 +5,9 @@ import os
 import platform
 from pathlib import Path
 
-PACKAGES = ("torch", "numpy", "gymnasium", "box2d", "stable-baselines3", "sb3-contrib", "envpool")
+PACKAGES = (
+    "torch numpy gymnasium box2d stable-baselines3 sb3-contrib envpool jax gymnax flax optax distrax"
+).split()
 
 
 def describe() -> dict[str, str]:

@@ -28,6 +28,11 @@ def measure_run(env_id: str) -> dict:
     return {"seeds": [in_fresh_process("run", env_id, str(seed)) for seed in SEEDS]}
 
 
+def ratios(pairs: list[dict[str, float]]) -> list[float]:
+    """Return plain over ours, for every pair of times."""
+    return [taken["plain"] / taken["ours"] for taken in pairs]
+
+
 def in_fresh_process(*arguments: str) -> dict[str, float]:
     """Return what one process measures."""
     command = [sys.executable, "-W", "ignore", "-m", "benchmarks.step", *arguments]
