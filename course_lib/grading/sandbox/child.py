@@ -54,7 +54,8 @@ def run_job(job: dict, report_to: int, tasks: int | None) -> None:
 
 def execute(job: dict) -> dict:
     """Run the fragments, then call the function on the probes."""
-    namespace: dict = {"__name__": "__main__"}
+    # What IPython gives every notebook besides Python's own.
+    namespace: dict = {"__name__": "__main__", "display": print, "get_ipython": lambda: None}
     try:
         for cell, line, source in job["fragments"]:
             run_fragment(cell, line, source, namespace)
