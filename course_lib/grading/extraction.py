@@ -74,7 +74,7 @@ def extract(cells: list[CodeCell], function: str) -> Extract:
     NotFoundError
         If no cell that is valid Python binds the name.
     """
-    names = Names(statement for cell in cells for statement in statements_of(cell))
+    names = Names((s for cell in cells for s in statements_of(cell)), function)
     found = [s for s in names.of.get(function, []) if function in s.binds]
     broken = [cell for cell in cells if cell.error and defines(cell.source, function)]
     if broken and (not found or broken[-1].number > found[-1].cell.number):
@@ -116,15 +116,23 @@ class Names:
     ----------
     statements : iterable of Statement
         The notebook's, in order.
+    function : str
+        The graded function. Calls of it are trials: they change nothing that it needs.
     """
 
-    def __init__(self, statements: Iterable[Statement]):
+    def __init__(self, statements: Iterable[Statement], function: str):
         self.statements = list(statements)
         self.of: dict[str, list[Statement]] = {}
         self.begin: dict[str, tuple[int, int]] = {}  # where a name is bound first
+        functions = {name: s for s in self.statements for name in s.binds if s.touches or s.fills}
+        functions.pop(function, None)
         modules: dict[str, bool] = {}
         for statement in self.statements:
-            for name in statement.binds | statement.sets | statement.calls:
+            touched: set[str] = set()
+            for helper in statement.helpers & functions.keys():
+                touched |= functions[helper].touches
+                touched |= statement.arguments if functions[helper].fills else set()
+            for name in statement.binds | statement.sets | statement.calls | touched:
                 if name in statement.binds | statement.sets or not modules.get(name):
                     self.of.setdefault(name, []).append(statement)
             for name in statement.binds:

@@ -99,9 +99,10 @@ def tasks_in(path: Path) -> list[Spec]:
 
 def pytest_collect_file(file_path, parent):
     """Collect notebooks that hold graded tasks, and remember the names of the others."""
-    if file_path.suffix == ".py" and not tasks_in(file_path):
+    suffix = file_path.suffix.lower()
+    if suffix == ".py" and not tasks_in(file_path):
         return None  # conftest.py and the like
-    if file_path.suffix not in (".ipynb", ".py"):
+    if suffix not in (".ipynb", ".py"):
         return None
     if tasks_in(file_path):
         return ExerciseNotebook.from_parent(parent, path=file_path)

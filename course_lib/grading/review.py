@@ -8,6 +8,7 @@ import ast
 import dis
 import inspect
 import re
+import sys
 import types
 from collections.abc import Iterator
 
@@ -153,9 +154,16 @@ def imports(node: ast.AST) -> list[str]:
 
 
 def patched(target: ast.Attribute, imported: set[str]) -> bool:
-    """Tell whether an attribute of a module is assigned: ``torch.allclose = ...``."""
-    base = target.value
+    """Tell whether an attribute of a module is replaced: ``torch.allclose = ...``.
+
+    What the module does not have is no replacement: ``np.float = float`` brings an old name back.
+    """
+    base, names = target.value, [target.attr]
     while isinstance(base, ast.Attribute):
-        base = base.value
+        base, names = base.value, [base.attr, *names]
     known = {"np", "numpy", "torch", "json", "math", "scipy", "sys", "builtins"}
-    return isinstance(base, ast.Name) and base.id in known | imported
+    if not isinstance(base, ast.Name) or base.id not in known | imported:
+        return False
+    module = sys.modules.get("numpy" if base.id == "np" else base.id)
+    own = getattr(module, "__all__", dir(module))  # in a notebook the new name is there by now
+    return module is None or len(names) > 1 or names[0] in own

@@ -45,8 +45,10 @@ class Statement:
     command : tuple of str
         For a statement that is nothing but a call: the first name of what it calls, and the last,
         ``("torch", "manual_seed")``.
-    globals : frozenset of str
-        For a definition: names that its body declares global.
+    globals, touches : frozenset of str
+        For a function: names that its body declares global, and those whose object it changes.
+    fills : bool
+        For a function: whether it changes an argument.
     """
 
     cell: CodeCell
@@ -61,6 +63,22 @@ class Statement:
     later: frozenset[str]
     command: tuple[str, str]
     globals: frozenset[str]
+    touches: frozenset[str]
+    fills: bool
+
+    @property
+    def helpers(self) -> frozenset[str]:
+        """Names of functions that it calls for what they do: alone, or as decorators."""
+        decorators = getattr(self.node, "decorator_list", [])
+        functions = [d.func if isinstance(d, ast.Call) else d for d in decorators]
+        names = [f.id for f in functions if isinstance(f, ast.Name)]
+        return frozenset([*names, *set(self.command)] if len(set(self.command)) == 1 else names)
+
+    @property
+    def arguments(self) -> frozenset[str]:
+        """Names that it hands to what it calls."""
+        call = getattr(self.node, "value", None)
+        return frozenset(root_of(part) for part in getattr(call, "args", [])) - {""}
 
     @property
     def surely(self) -> bool:
@@ -82,6 +100,8 @@ def describe(cell: CodeCell, number: int, node: ast.stmt, lines: list[str]) -> S
     line = min([node.lineno, *(decorator.lineno for decorator in decorators)])
     source = text_of(lines, line, 0 if decorators else node.col_offset, node)
     now, later = used_names(node, source)
+    touched = touched_names(node)
+    parameters = {part.arg for part in ast.walk(node) if isinstance(part, ast.arg)}
     return Statement(
         cell,
         (cell.number, number),
@@ -95,6 +115,8 @@ def describe(cell: CodeCell, number: int, node: ast.stmt, lines: list[str]) -> S
         later,
         command_of(node),
         frozenset(n for part in ast.walk(node) if isinstance(part, ast.Global) for n in part.names),
+        touched & later,
+        bool(touched & parameters),
     )
 
 
@@ -157,6 +179,14 @@ def called_names(node: ast.stmt) -> Iterator[str]:
         elif isinstance(part, DEFINITIONS):  # @f.register adds to f
             outer = (d.func if isinstance(d, ast.Call) else d for d in part.decorator_list)
             yield from (root_of(d) for d in outer if isinstance(d, ast.Attribute))
+
+
+def touched_names(node: ast.stmt) -> frozenset[str]:
+    """Return the names, also of its own, whose object a function changes when it is called."""
+    if not isinstance(node, ast.FunctionDef):
+        return frozenset()
+    inside = [part for part in ast.walk(node) if isinstance(part, ast.stmt) and part is not node]
+    return frozenset(n for part in inside for n in (*set_names(part), *called_names(part)))
 
 
 def root_of(node: ast.AST, through_calls: bool = False) -> str:

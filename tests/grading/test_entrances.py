@@ -445,6 +445,40 @@ ESTIMATORS.update(
 ---
 def approx_kl(log_probs, old_log_probs, estimator="k3"):
     return ESTIMATORS[estimator](log_probs - old_log_probs).mean()
+=== normalize: a registry
+PARTS = {}
+def part(function):
+    PARTS[function.__name__] = function
+    return function
+@part
+def centre(x): return x - x.mean()
+@part
+def scale(x): return x.std()
+---
+def normalize(x, epsilon=1e-8):
+    return PARTS["centre"](x) / (PARTS["scale"](x) + epsilon)
+=== normalize: a list that a function fills
+powers = []
+def fill(some):
+    some.append(0.5)
+fill(powers)
+---
+def normalize(x, epsilon=1e-8):
+    return (x - x.mean()) / (x.var() ** powers[0] + epsilon)
+=== normalize: what IPython gives, and a name that NumPy had
+import numpy as np
+np.float = float
+IN_COLAB = "google.colab" in str(get_ipython())
+---
+def normalize(x, epsilon=1e-8):
+    display(x.shape, IN_COLAB)
+    return (x.astype(np.float) - x.mean()) / (x.std() + epsilon)
+=== normalize: stars of two modules
+from numpy import *
+from math import *
+---
+def normalize(x, epsilon=1e-8):
+    return (asarray(x) - x.mean()) / (sqrt(x.var()) + epsilon)
 === surrogate: a loss module
 import torch
 mean = torch.nn.AvgPool1d(1)
@@ -548,6 +582,7 @@ def as_in_a_kernel(shell):
     torch.set_default_dtype(dtype)
     np.seterr(**errors)
     sys.setrecursionlimit(depth)
+    vars(np).pop("float", None)
 
 
 def test_there_are_at_least_forty():

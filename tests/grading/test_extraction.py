@@ -103,6 +103,8 @@ RULE = {
     "under a condition": "t, n = 1, 2|if n:\n    t = 3\n    print(t)|#|if n:\n    print(t)",
     "only what is above": "n = 1|t = n|#|m = 2|n = m",
     "by a function": "def make():\n    global t\n    t = 3|make()|#|def g():\n    pass|g()",
+    "by a decorator": "t = {}|def r(g):\n    t[g] = 1\n    return g|@r\ndef g(x): pass|#|u = {}",
+    "by a helper": "t = []|def fill(l):\n    l.append(1)|fill(t)|#|def show(l): print(l)|show(t)",
     "settings": "import torch, sys|torch.set_default_dtype(torch.float64)|sys.setrecursionlimit(9)|t = 1"
     "|#|import seaborn as sns|sns.set_theme()|torch.save(t, 'x')|torch.set_num_threads(1)",
     "settings of decimal": "from decimal import getcontext|getcontext().prec = 50|t = 1",
