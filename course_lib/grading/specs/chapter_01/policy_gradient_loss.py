@@ -34,7 +34,7 @@ def probes(generator):
         if extreme:
             log_probs = np.linspace(-3000.0, 12.0, size)
             weights[3] = 0.0
-        calls.append(Probe(title, (log_probs, weights * scale), scale))
+        calls.append(Probe(title, (log_probs, weights * scale), scale, extreme or scale != 1.0))
     return calls
 
 

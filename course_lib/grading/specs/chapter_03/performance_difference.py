@@ -41,7 +41,8 @@ def probes(generator):
             gap = oracle(*arguments) - variant(*arguments, states="old")
             if abs(gap) > 0.02 * scale or gamma == 0 or "the same" in title:
                 break
-        calls.append(Probe(title, arguments, 100.0 if gamma > 0.99 else scale))
+        unit = 100.0 if gamma > 0.99 else scale
+        calls.append(Probe(title, arguments, unit, extreme=unit != 1.0))
     return calls
 
 

@@ -32,7 +32,9 @@ def probes(generator):
             calls.append(Probe(title, (surrogate, eps, divergence, gamma, kind)))
     for title, arguments in EXTREMES.items():
         unit = 1e-9 if "everything" in title else 1.0
-        calls += [Probe(f'kind "{kind}", {title}', (*arguments, kind), unit) for kind in KINDS]
+        calls += [
+            Probe(f'kind "{kind}", {title}', (*arguments, kind), unit, True) for kind in KINDS
+        ]
     return calls
 
 

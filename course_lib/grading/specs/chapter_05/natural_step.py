@@ -39,7 +39,14 @@ def probes(generator):
     for title, (size, max_kl, scale) in SCENES.items():
         g = signed(generator, 5, 30, size)
         unit = 1e-5 if max_kl == 1e-10 else 1.0
-        calls.append(Probe(title, (scale * g, metric(size), max_kl), unit))
+        calls.append(
+            Probe(
+                title,
+                (scale * g, metric(size), max_kl),
+                unit,
+                extreme=scale < 1e-9 or unit < 1 or scale > 1e6,
+            )
+        )
     g = np.array([0.0, 1.3, -0.7])
     calls.append(
         Probe("one entry of the gradient is zero", (generator.permutation(g), metric(3), 0.2))
@@ -48,7 +55,9 @@ def probes(generator):
     calls.append(Probe("the entries of F are small", (g, metric(4) / 100, 0.1)))
     for scale in (1e-6, 1e6):
         arguments = (signed(generator, 5, 30, 3), scale * metric(3), 0.1)
-        calls.append(Probe(f"the entries of F are around {scale:g}", arguments, scale**-0.5))
+        calls.append(
+            Probe(f"the entries of F are around {scale:g}", arguments, scale**-0.5, extreme=True)
+        )
     return [*calls, Probe("the gradient is zero", (np.zeros(2), metric(2), 0.5))]
 
 
