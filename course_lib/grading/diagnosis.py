@@ -95,13 +95,15 @@ def recognise(
 
     One cause is a better description than two, so pairs come last. A pair is only a reading of the
     numbers: it is named if no other pair fits, and if each of the two changes what the other does.
+    Last comes the one mistake that fits all probes but the extreme ones, where it may have another
+    weakness besides.
     """
 
-    def fits(mistakes: Sequence[Mistake]) -> bool:
+    def fits(mistakes: Sequence[Mistake], numbers: Sequence[int] = range(len(probes))) -> bool:
         # Lazily: most candidates disagree on the first probe already.
         return all(
-            spec.agree(probe, spec.fingerprint(mistakes, seed, number, probe), answer)
-            for number, (probe, answer) in enumerate(zip(probes, actual, strict=True))
+            spec.agree(probes[n], spec.fingerprint(mistakes, seed, n, probes[n]), actual[n])
+            for n in numbers
         )
 
     def apart(one: Sequence[Mistake], other: Sequence[Mistake]) -> bool:
@@ -117,7 +119,11 @@ def recognise(
     pairs = [pair for pair in spec.pairs() if fits(pair)]
     if len(pairs) == 1 and all(apart((mistake,), pairs[0]) for mistake in pairs[0]):
         return pairs[0]
-    return ()
+    plain = [n for n, probe in enumerate(probes) if not probe.extreme]
+    if all(spec.agree(probes[n], spec.expected(seed)[n], actual[n]) for n in plain):
+        return ()
+    alike = [mistake for mistake in spec.mistakes if fits((mistake,), plain)]
+    return tuple(alike) if len(alike) == 1 else ()
 
 
 LOSES = (

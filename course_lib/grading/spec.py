@@ -33,11 +33,15 @@ class Probe:
         The size below which a number of the answer counts as small: errors are measured against the
         largest number of the expected answer, or against `unit` where that is larger. Where
         everything about a probe is tiny, so is its unit.
+    extreme : bool
+        Whether it is there for what only long, tiny or huge inputs show. A known mistake that has
+        such a weakness besides is recognised by the other probes.
     """
 
     title: str
     arguments: tuple
     unit: float = 1.0
+    extreme: bool = False
 
 
 @dataclass(frozen=True)

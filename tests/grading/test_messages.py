@@ -159,3 +159,92 @@ def pair_of(x):
 def test_names_in_the_plural_stay_grammatical(answer, words):
     spec = task(ONE, parts=("policy", "minorants"), oracle=pair_of)
     assert words in judged(spec, answer).as_text()
+
+
+def test_parts_in_another_order_are_told_before_their_shapes():
+    spec = task(ONE, TWO, parts=("policy", "minorant"), oracle=lambda x: (x, x.sum()))
+    verdict = judged(spec, lambda x: (x.sum(), x))
+    assert verdict.headline == "Its parts are right, but in another order."
+    assert verdict.hint == "The order is: policy and minorant."
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda x: x, "their sum over axis 1 is asked for"),
+        (lambda x: x * x.shape[1], "their mean over axis 1 is asked for"),
+        (lambda x: x[:, 1:], "Is there a row"),
+    ],
+)
+def test_a_missing_sum_is_seen_where_the_first_probe_has_one_column(answer, words):
+    spec = task([[1.0], [2.0]], [[1.0, 2.0], [3.0, 5.0]], oracle=lambda x: x.sum(axis=1))
+    verdict = judged(spec, answer)
+    if words.startswith("their"):
+        assert words in verdict.hint
+        assert verdict.headline == "Its answer has shape (2, 2); it should be (2,)."
+    else:
+        assert "asked for" not in verdict.hint
+
+
+@pytest.mark.parametrize(
+    ("answer", "headline"),
+    [
+        (lambda x: 1.0, "It answers 1 on every probe, whatever the arguments are."),
+        (lambda x: np.trunc(x.sum()), "Its numbers have lost their decimals."),
+        (lambda x: x.sum() * 1.0005, "Its numbers are close, but off by up to 0.011."),
+        (lambda x: x.sum() * 3, "All its numbers are 3 times the right ones."),
+    ],
+)
+def test_the_pattern_that_is_named_is_the_one_that_is_there(answer, headline):
+    spec = task([1.5], [10.25, 2.5], [20.5, 1.25], [2.75], oracle=lambda x: x.sum())
+    assert judged(spec, answer).headline == headline
+
+
+@pytest.mark.parametrize(
+    ("answer", "headline"),
+    [
+        (lambda x: x.T, "Its rows and columns have changed places."),
+        (lambda x: x[::-1, ::-1].T.copy(), "Its numbers are right but at other places."),
+    ],
+)
+def test_numbers_at_other_places(answer, headline):
+    spec = task([[1.0, 2.0], [3.0, 5.0]], [[7.0, -1.0], [0.5, 4.0]])
+    assert judged(spec, answer).headline == headline
+
+
+def test_a_tiny_probe_is_measured_by_its_own_unit():
+    spec = task(ONE)
+    tiny = Probe("tiny", (1e-9 * np.array(TWO),), 1e-9)
+    object.__setattr__(spec, "probes", lambda generator: [Probe("one", (np.array(ONE),)), tiny])
+    assert judged(spec, lambda x: x).state is State.RIGHT
+    verdict = judged(spec, lambda x: np.where(np.isclose(x, 0), 0.0, x))
+    assert verdict.evidence.startswith("Probe 2 of 2: tiny.")
+
+
+def test_an_answer_that_depends_on_the_calls_before_is_told():
+    spec = task(ONE, TWO, THREE)
+    probes = [[pack(argument) for argument in probe.arguments] for probe in spec.calls()]
+    assert [p.title for p in spec.calls()[:3]] == [p.title for p in spec.draw()]
+    assert sorted(spec.again()) == [0, 1, 2] != spec.again()
+    for memory, right in (({}, True), ({"calls": 0}, False)):
+
+        def function(x, memory=memory):
+            if "calls" in memory:
+                memory["calls"] += 1
+            return x + (memory.get("calls", 0) > 3)
+
+        outcomes = [read_outcome(entry) for entry in run_probes(function, probes)]
+        verdict = diagnose(spec, outcomes)
+        assert (verdict.state is State.RIGHT) == right
+        assert right or verdict.headline.startswith("Called once more with the same arguments")
+
+
+def test_a_known_mistake_with_another_weakness_is_known_by_the_plain_probes():
+    spec = task(ONE, TWO, mistakes=(PLUS, TWICE))
+    far = Probe("far", (1e6 * np.array(THREE),), extreme=True)
+    plain = spec.draw()
+    object.__setattr__(spec, "probes", lambda generator: [*plain, far])
+    spec._kept.clear()
+    verdict = judged(spec, lambda x: 2 * np.clip(x, -100, 100))
+    assert verdict.mistakes == ("twice",)
+    assert judged(spec, lambda x: np.clip(x, -100, 100)).mistakes == ()

@@ -16,6 +16,7 @@ from course_lib.grading.sandbox.run import Printed, run_probes
 from course_lib.grading.sandbox.wire import pack
 from course_lib.grading.states import State
 
+LIMIT = 8  # seconds; a busy machine must not turn an equivalent mutant into a noticed one
 TASKS = [spec.name for spec in specs.TASKS]
 
 
@@ -47,7 +48,7 @@ def agrees_on_all_probes(spec, function):
         call = functools.partial(run_probes, function, [arguments], (TimeIsUp,), spec.harness)
         try:
             with contextlib.redirect_stdout(Printed()):
-                outcome = read_outcome(run_with_limit(call, 2)[0])
+                outcome = read_outcome(run_with_limit(call, LIMIT)[0])
         except TimeIsUp:
             return False
         if outcome.answer is None or outcome.changed or outcome.gradients:
@@ -66,7 +67,7 @@ def test_every_mutant_is_noticed_or_equivalent(task, solution_sources, solution_
         exec(source, namespace)
         if len(known) >= 3 and not agrees_on_all_probes(specs.SPECS[task], namespace[task]):
             continue
-        verdict = judge_here(namespace[task], seconds=2)
+        verdict = judge_here(namespace[task], seconds=LIMIT)
         if verdict.state is State.RIGHT:
             survivors.append(what)
         known |= set(verdict.mistakes)

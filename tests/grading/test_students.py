@@ -178,12 +178,12 @@ def test_probes_are_listed_one_per_line_with_their_numbers():
     body = "d = np.array(rewards)\nd[terminated & ~truncated] = 7.5\n"
     text = body + "for t in range(len(d) - 1):\n    d[t] *= 1 + truncated[t + 1]\nreturn d * 1.3"
     verdict = judged(RETURNS, text)
-    assert verdict.headline == "It differs on all 7 probes."
+    assert verdict.headline == "It differs on all 13 probes."
     assert "no episode ends" not in verdict.hint
     right = CASES.format(first=ENDED, one=" + 0.5 * truncated[t, i]", second=CUT, other=VALUE)
     verdict = judged(RETURNS, right)
     probes = specs.SPECS["discounted_returns"].draw()
-    assert verdict.headline == "It differs on 1 of 7 probes."
+    assert verdict.headline == "It differs on 1 of 13 probes."
     lines = verdict.hint.splitlines()
     assert len(lines) == len(probes)
     for number, (line, probe) in enumerate(zip(lines, probes, strict=True), start=1):
@@ -210,7 +210,7 @@ def test_the_probe_of_a_message_is_printed_once_and_is_the_right_one(body, probe
     verdict = judged(RETURNS, body)
     assert verdict.state is State.WRONG
     assert words in verdict.hint
-    assert verdict.evidence.startswith(f"Probe {probe} of 7: ")
+    assert verdict.evidence.startswith(f"Probe {probe} of 13: ")
     assert verdict.as_text().lower().count("probe") == 1
 
 

@@ -38,7 +38,7 @@ def probes(generator):
         if "equal" in title:
             logits[:] = offset
         unit = 0.03 if "rare" in title else 1e-7 if coefficient == 1e-7 else 1.0
-        calls.append(Probe(title, (logits, coefficient), unit))
+        calls.append(Probe(title, (logits, coefficient), unit, extreme=unit != 1.0))
     return calls
 
 

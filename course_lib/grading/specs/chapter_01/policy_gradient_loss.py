@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ...catalogue import Mistake, catalogue
+from ...catalogue import catalogue
 from ...sandbox.tools import gradient, tensor, without_leak
 from ...spec import Probe, Spec
 from ..draws import signed
@@ -34,7 +34,7 @@ def probes(generator):
         if extreme:
             log_probs = np.linspace(-3000.0, 12.0, size)
             weights[3] = 0.0
-        calls.append(Probe(title, (log_probs, weights * scale), scale))
+        calls.append(Probe(title, (log_probs, weights * scale), scale, extreme or scale != 1.0))
     return calls
 
 
@@ -71,9 +71,8 @@ def products_of_means(log_probs, weights):
     return -log_probs.mean() * weights.detach().mean()
 
 
-MISTAKES = (
-    *catalogue(
-        """
+MISTAKES = catalogue(
+    """
     sign: sign=1.0
         Your loss has the wrong sign. An optimiser makes its loss smaller, and the policy gradient
         wants the log-probability of a step with a positive weight to grow. Look at the sign of the
@@ -97,26 +96,19 @@ MISTAKES = (
     weights_centred: centred=True
         You subtract the mean of the weights first. That is a baseline, and a useful one, but it is
         a step of its own: with one step it leaves nothing to learn from, as the second probe shows.
-    """
-    ),
-    *(
-        Mistake(
-            f"weights_normalised_{scale}",
-            "You subtract the mean of the weights and divide by their standard deviation. That is "
-            "a step of its own, chapter 2, and the caller takes it or not. With one step, the "
-            f"second probe, it leaves {left}.",
-            {"scale": scale},
-        )
-        for scale, left in (("sample", "NaN"), ("population", "nothing to learn from"))
-    ),
-    *catalogue(
-        """
+    weights_normalised_sample: scale="sample"
+        You subtract the mean of the weights and divide by their standard deviation. That is a step
+        of its own, chapter 2, and the caller takes it or not. With one step, the second probe, it
+        leaves NaN.
+    weights_normalised_population: scale="population"
+        You subtract the mean of the weights and divide by their standard deviation. That is a step
+        of its own, chapter 2, and the caller takes it or not. With one step, the second probe, it
+        leaves nothing to learn from.
     product_of_means: products_of_means
         You multiply the mean log-probability by the mean weight. With one step that is the same,
         with more it is not: each log-probability belongs to its own weight.
     """,
-        products_of_means,
-    ),
+    products_of_means,
 )
 
 SPEC = Spec(

@@ -23,7 +23,14 @@ def probes(generator):
     """Return one episode per length, with rewards of both signs."""
     calls = []
     for title, (steps, gamma, scale) in LENGTHS.items():
-        calls.append(Probe(title, (signed(generator, 5, 40, steps) * scale, gamma), scale))
+        calls.append(
+            Probe(
+                title,
+                (signed(generator, 5, 40, steps) * scale, gamma),
+                scale,
+                scale != 1 or steps > 99,
+            )
+        )
     while True:
         whole = generator.integers(1, 10, size=6)
         late, early = (

@@ -14,7 +14,7 @@ def probes(generator):
     for scene in (*SCENES, *EXTREMES):
         rollout = draw_rollout(scene, generator)
         arrays = tuple(rollout[name] for name in PARAMETERS[:4])
-        calls.append(Probe(scene.title, (*arrays, scene.gamma), scene.scale))
+        calls.append(Probe(scene.title, (*arrays, scene.gamma), scene.scale, scene in EXTREMES))
     return calls
 
 

@@ -14,7 +14,14 @@ def probes(generator):
     for scene in (*SCENES, *EXTREMES):
         rollout = draw_rollout(scene, generator)
         arrays = tuple(rollout[name] for name in PARAMETERS[:5])
-        calls.append(Probe(scene.title, (*arrays, scene.gamma, scene.gae_lambda), scene.scale))
+        calls.append(
+            Probe(
+                scene.title,
+                (*arrays, scene.gamma, scene.gae_lambda),
+                scene.scale,
+                scene in EXTREMES,
+            )
+        )
     return calls
 
 

@@ -20,7 +20,14 @@ def probes(generator):
     for scene, n in CALLS:
         rollout = draw_rollout(scene, generator)
         arrays = tuple(rollout[name] for name in PARAMETERS[:5])
-        calls.append(Probe(f"n = {n}; {scene.title}", (*arrays, scene.gamma, n), scene.scale))
+        calls.append(
+            Probe(
+                f"n = {n}; {scene.title}",
+                (*arrays, scene.gamma, n),
+                scene.scale,
+                scene not in SCENES,
+            )
+        )
     return calls
 
 

@@ -26,11 +26,15 @@ def probes(generator):
         Probe("epsilon = 8, larger than the standard deviation", (numbers(2, 3), 8.0)),
         Probe("one number, epsilon = 0.25", (np.array([[1.5]]), 0.25)),
         Probe("a batch without the time axis, default epsilon", (numbers(7),)),
-        Probe("numbers around 1e-7, default epsilon", (numbers(3, 2) * 1e-7,)),
-        Probe("numbers around 1e-10, epsilon is 0", (numbers(5, 1) * 1e-10, 0.0)),
-        Probe("numbers around a million, epsilon is 0", (numbers(11, 7) * 1e6, 0.0)),
+        Probe("numbers around 1e-7, default epsilon", (numbers(3, 2) * 1e-7,), extreme=True),
+        Probe("numbers around 1e-10, epsilon is 0", (numbers(5, 1) * 1e-10, 0.0), extreme=True),
+        Probe("numbers around a million, epsilon is 0", (numbers(11, 7) * 1e6, 0.0), extreme=True),
         # What a mean of squares minus a squared mean loses here, float32 keeps.
-        Probe("three numbers near four million, which differ by a half", (2.0**22 + HALVES,)),
+        Probe(
+            "three numbers near four million, which differ by a half",
+            (2.0**22 + HALVES,),
+            extreme=True,
+        ),
     ]
 
 

@@ -14,7 +14,7 @@ def probes(generator):
     for scene in (*SCENES, *EXTREMES):
         r = draw_rollout(scene, generator)
         arrays = (r["rewards"], r["values"], r["next_values"], r["terminated"])
-        calls.append(Probe(scene.title, (*arrays, scene.gamma), scene.scale))
+        calls.append(Probe(scene.title, (*arrays, scene.gamma), scene.scale, scene in EXTREMES))
     return calls
 
 

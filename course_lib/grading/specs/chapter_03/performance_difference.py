@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ...catalogue import Mistake, catalogue
+from ...catalogue import catalogue
 from ...spec import Probe, Spec
 from .worlds import (
     chain_of,
@@ -41,7 +41,8 @@ def probes(generator):
             gap = oracle(*arguments) - variant(*arguments, states="old")
             if abs(gap) > 0.02 * scale or gamma == 0 or "the same" in title:
                 break
-        calls.append(Probe(title, arguments, 100.0 if gamma > 0.99 else scale))
+        unit = 100.0 if gamma > 0.99 else scale
+        calls.append(Probe(title, arguments, unit, extreme=unit != 1.0))
     return calls
 
 
@@ -89,9 +90,8 @@ def variant(
     return answer + initial @ values if constant == "J(old)" else answer
 
 
-MISTAKES = (
-    *catalogue(
-        """
+MISTAKES = catalogue(
+    """
     states_of_the_old_policy: states="old"
         You weigh the states as the old policy visits them. That sum is the gain of the surrogate:
         it agrees with the lemma to first order only. Where gamma is 0 both visit the same states,
@@ -121,40 +121,19 @@ MISTAKES = (
     best_actions: actions="best"
         You take the largest advantage of every state. That is the gain of the greedy policy's
         actions. The new policy does what its probabilities say.
-    """
-    ),
-    *(
-        Mistake(
-            name,
-            "Your visits come from a chain whose rows and columns have changed places. Row s says "
-            "where s leads to, so the distribution of the states stands on its left. If you call "
-            "`visitation_distribution`, repair that one first.",
-            {"states": states},
-        )
-        for name, states in (
-            ("chain_transposed", "transposed"),
-            ("chain_transposed_and_rescaled", "transposed, rescaled"),
-        )
-    ),
-    *(
-        Mistake(
-            name,
-            "The first state is missing from your visits. At time 0 the new policy acts in a state "
-            f"drawn from `initial`, and that gain counts fully. {sign} If you call "
-            "`visitation_distribution`, repair that one first.",
-            {"states": states},
-        )
-        for name, states, sign in (
-            ("first_state_missing", "without the first", "Where gamma is 0 your answer is 0."),
-            (
-                "starts_after_the_first_step",
-                "from the next",
-                "Yours begins with the states after the first action, undiscounted.",
-            ),
-        )
-    ),
-    *catalogue(
-        """
+    chain_transposed: states="transposed"
+    chain_transposed_and_rescaled: states="transposed, rescaled"
+        Your visits come from a chain whose rows and columns have changed places. Row s says where s
+        leads to, so the distribution of the states stands on its left. If you call
+        `visitation_distribution`, repair that one first.
+    first_state_missing: states="without the first"
+        The first state is missing from your visits. At time 0 the new policy acts in a state drawn
+        from `initial`, and that gain counts fully. Where gamma is 0 your answer is 0. If you call
+        `visitation_distribution`, repair that one first.
+    starts_after_the_first_step: states="from the next"
+        The first state is missing from your visits. At time 0 the new policy acts in a state drawn
+        from `initial`, and that gain counts fully. Yours begins with the states after the first
+        action, undiscounted. If you call `visitation_distribution`, repair that one first.
     states_equally_often: states="all"
         You average over the states with equal weight. Some are visited more often than others, and
         early visits count more. What says how often?
@@ -166,7 +145,6 @@ MISTAKES = (
         rewards stand where the old policy's advantages belong. Let both policies be the same: the
         answer must then be 0.
     """
-    ),
 )
 
 SPEC = Spec(

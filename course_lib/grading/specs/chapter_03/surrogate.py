@@ -48,7 +48,14 @@ def probes(generator):
         advantages = signed(generator, 5, 40, size)
         advantages[0] = abs(advantages[0]) + 4.0
         unit = 1e-3 if ends and ends[1] < 0 else scale
-        calls.append(Probe(title, (old + change, old, scale * advantages), unit))
+        calls.append(
+            Probe(
+                title,
+                (old + change, old, scale * advantages),
+                unit,
+                extreme=bool(ends) or scale != 1.0,
+            )
+        )
     return calls
 
 

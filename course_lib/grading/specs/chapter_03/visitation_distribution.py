@@ -33,7 +33,7 @@ def probes(generator):
             transitions[:] = np.eye(states)[(np.arange(states)[:, None] + [1, 3]) % states]
         # Where the horizon is long, float32 loses what the system's condition costs.
         unit = 10.0 if gamma > 0.99 else 1.0
-        calls.append(Probe(title, (transitions, gamma, initial, policy), unit))
+        calls.append(Probe(title, (transitions, gamma, initial, policy), unit, extreme=unit > 1))
     return calls
 
 

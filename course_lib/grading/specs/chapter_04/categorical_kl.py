@@ -43,6 +43,7 @@ def probes(generator):
         if "rules out" in title:
             move(new, 0, 1, 3)
         if "1e-15 in state 1" in title:
+            old[1] = [0.9, 0.04, 0.06]
             new[1] = [1e-15, new[1, 0] + new[1, 1], new[1, 2]]
         if "9e-7" in title:
             old = np.array([[9e-7, 0.25, 0.75 - 9e-7]])
@@ -51,7 +52,7 @@ def probes(generator):
             old[1] = [0.0, 0.0, 1.0, 0.0]
             new = old.copy()
         unit = 0.05 if "9e-7" in title else 0.1 if "the same" in title else 1.0
-        calls.append(Probe(title, (old, new), unit))
+        calls.append(Probe(title, (old, new), unit, extreme="1e-15" in title))
     return calls
 
 

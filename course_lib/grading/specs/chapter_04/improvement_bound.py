@@ -2,11 +2,11 @@
 
 import math
 
-from ...catalogue import Mistake, catalogue
+from ...catalogue import catalogue
 from ...spec import Probe, Spec
 
 KINDS = ("mean_tv", "max_tv", "max_kl", "mean_kl")
-CONSTANTS = (2, 4, 2, 2**0.5)  # of each kind's penalty
+CONSTANTS = (2, 4, 2, 2)  # of each kind's penalty; the last one stands under the root
 POWERS = (1, 2, 1, 0.5)  # of the divergence in it
 GAMMAS = (0.4, 0.7, 0.9)
 EXTREMES = {  # surrogate, eps, divergence, gamma
@@ -32,7 +32,9 @@ def probes(generator):
             calls.append(Probe(title, (surrogate, eps, divergence, gamma, kind)))
     for title, arguments in EXTREMES.items():
         unit = 1e-9 if "everything" in title else 1.0
-        calls += [Probe(f'kind "{kind}", {title}', (*arguments, kind), unit) for kind in KINDS]
+        calls += [
+            Probe(f'kind "{kind}", {title}', (*arguments, kind), unit, True) for kind in KINDS
+        ]
     return calls
 
 
@@ -55,15 +57,15 @@ def variant(
         "none": 1.0,
         "in the root": math.sqrt(gamma) if kind == "mean_kl" else gamma,
     }[discount]
-    penalty = constants[row] * factor * eps * divergence ** powers[row] / (1 - gamma) ** horizon
+    constant = math.sqrt(constants[row]) if kind == "mean_kl" else constants[row]
+    penalty = constant * factor * eps * divergence ** powers[row] / (1 - gamma) ** horizon
     start = {"surrogate": surrogate, "nothing": 0.0, "per step": surrogate / (1 - gamma)}[base]
     answer = start + sign * penalty
     return max(0.0, answer) if floor else answer
 
 
-MISTAKES = (
-    *catalogue(
-        """
+MISTAKES = catalogue(
+    """
     penalty_added: sign=1.0
         The penalty has the wrong sign: your number lies above the surrogate. A guarantee says how
         much can be lost where the new policy meets other states than the old one.
@@ -89,17 +91,10 @@ MISTAKES = (
         In kind mean_kl your gamma stands under the square root. The root belongs to Pinsker's
         inequality, which knows nothing of gamma. Your bound is valid but looser, by the factor 1 /
         sqrt(gamma). It is found in print, too.
-    """
-    ),
-    Mistake(
-        "half_missing_in_max_kl",
-        "In kind max_kl your penalty is twice as large as it has to be. That is the constant that "
-        "the TRPO paper states. It follows from TV^2 <= KL; Pinsker's inequality gives half of it.",
-        {"constants": (2, 4, 4, 2**0.5)},
-    ),
-    *catalogue(
-        """
-    half_missing_in_mean_kl: constants=(2, 4, 2, 2)
+    half_missing_in_max_kl: constants=(2, 4, 4, 2)
+        In kind max_kl your penalty is twice as large as it has to be. That is the constant that the
+        TRPO paper states. It follows from TV^2 <= KL; Pinsker's inequality gives half of it.
+    half_missing_in_mean_kl: constants=(2, 4, 2, 4)
         In kind mean_kl your penalty is too large by the square root of 2. Pinsker's inequality
         bounds TV^2 by half of the KL: where does that half stand in yours?
     half_outside_the_root: constants=(2, 4, 2, 1)
@@ -110,63 +105,36 @@ MISTAKES = (
         You cut the bound off at 0. The return itself may be negative, and then a bound of 0 is
         false. Even where it is positive, a negative bound says truthfully that nothing is
         guaranteed.
-    pinsker_without_its_half: constants=(2, 4, 4, 2)
+    pinsker_without_its_half: constants=(2, 4, 4, 4)
         In both kinds with a KL you use TV^2 <= KL. That is true, but Pinsker's inequality gives
         half of the KL. The kinds with a total variation are right.
-    """
-    ),
-    Mistake(
-        "eps_not_replaced",
-        "In the kinds that take a maximum you use eps_A as if it were eps_new. The inequality "
-        "between the two has a factor 2 alpha, and its 2 is missing: max_tv and max_kl come out "
-        "too small by 2.",
-        {"constants": (2, 2, 1, 2**0.5)},
-    ),
-    Mistake(
-        "eps_not_replaced_in_max_tv",
-        "In kind max_tv your penalty is too small by the factor 2. It comes from the inequality "
-        "between eps_new and eps_A, which holds here as it does in max_kl, where you are right.",
-        {"constants": (2, 2, 2, 2**0.5)},
-    ),
-    Mistake(
-        "eps_not_replaced_in_max_kl",
-        "In kind max_kl your penalty is too small by the factor 2. It is max_tv with alpha squared "
-        "replaced: put half of the KL in its place and see which constant is left.",
-        {"constants": (2, 4, 1, 2**0.5)},
-    ),
-    *catalogue(
-        """
+    eps_not_replaced: constants=(2, 2, 1, 2)
+        In the kinds that take a maximum you use eps_A as if it were eps_new. The inequality between
+        the two has a factor 2 alpha, and its 2 is missing: max_tv and max_kl come out too small by
+        2.
+    eps_not_replaced_in_max_tv: constants=(2, 2, 2, 2)
+        In kind max_tv your penalty is too small by the factor 2. It comes from the inequality
+        between eps_new and eps_A, which holds here as it does in max_kl, where you are right.
+    eps_not_replaced_in_max_kl: constants=(2, 4, 1, 2)
+        In kind max_kl your penalty is too small by the factor 2. It is max_tv with alpha squared
+        replaced: put half of the KL in its place and see which constant is left.
     alpha_not_squared: powers=(1, 1, 1, 0.5)
         In kind max_tv the divergence enters once. One alpha stands there from the theorem; eps
         brings another, since an expected advantage shrinks as the policies approach each other.
-    """
-    ),
-    Mistake(
-        "kl_squared",
-        "In kind max_kl you square the KL. Pinsker's inequality is about the square of the total "
-        "variation: the KL takes the place of alpha squared, not of alpha.",
-        {"constants": (2, 4, 4, 2**0.5), "powers": (1, 2, 2, 0.5)},
-    ),
-    *catalogue(
-        """
+    kl_squared: constants=(2, 4, 4, 2), powers=(1, 2, 2, 0.5)
+        In kind max_kl you square the KL. Pinsker's inequality is about the square of the total
+        variation: the KL takes the place of alpha squared, not of alpha.
     root_missing: constants=(2, 4, 2, 1), powers=(1, 2, 1, 1)
         In kind mean_kl the KL enters without a square root. The theorem has the total variation to
         the first power there: how does it depend on the KL?
+    root_in_max_kl: constants=(2, 4, 2.8284271247, 2), powers=(1, 2, 0.5, 0.5)
+        In kind max_kl you take a square root of the KL. There it stands for alpha squared, so no
+        root is left. That is why this penalty vanishes faster than the surrogate's gain.
+    two_missing: constants=(1, 2, 1, 0.5)
+        All your penalties are half as large as they should be: the theorem's constant is 2, not 1.
+        It stands there because the states' distributions are compared by the sum of absolute
+        differences, which is twice their total variation.
     """
-    ),
-    Mistake(
-        "root_in_max_kl",
-        "In kind max_kl you take a square root of the KL. There it stands for alpha squared, so no "
-        "root is left. That is why this penalty vanishes faster than the surrogate's gain.",
-        {"constants": (2, 4, 8**0.5, 2**0.5), "powers": (1, 2, 0.5, 0.5)},
-    ),
-    Mistake(
-        "two_missing",
-        "All your penalties are half as large as they should be: the theorem's constant is 2, not "
-        "1. It stands there because the states' distributions are compared by the sum of absolute "
-        "differences, which is twice their total variation.",
-        {"constants": (1, 2, 1, 0.5**0.5)},
-    ),
 )
 
 SPEC = Spec(

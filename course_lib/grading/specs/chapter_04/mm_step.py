@@ -37,7 +37,7 @@ def probes(generator):
         old, candidates, advantages, visits, expected_return, gamma = calls[size].arguments
         arguments = (old, candidates[::-1].copy(), scale * advantages, visits)
         title = f"probe {size + 1} with rewards {scale:g} times as large, candidates reversed"
-        calls.append(Probe(title, (*arguments, scale * expected_return, gamma), scale))
+        calls.append(Probe(title, (*arguments, scale * expected_return, gamma), scale, True))
     old, candidates, advantages, *rest = calls[1].arguments
     arguments = (old, candidates[:2], 0.0 * advantages, *rest)
     return [*calls, Probe("all advantages are 0", arguments)]

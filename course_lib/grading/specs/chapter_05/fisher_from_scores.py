@@ -37,7 +37,7 @@ def probes(generator):
         shares = generator.permutation(np.arange(1, rows + 1) ** 1.5)
         shares[0] *= "one of them 0" not in title
         weights = [shares / shares.sum()] if weighted else []
-        calls.append(Probe(title, (scale * scores, *weights), scale**2))
+        calls.append(Probe(title, (scale * scores, *weights), scale**2, scale != 1.0))
     return calls
 
 

@@ -54,7 +54,9 @@ def probes(generator):
     for centre, size in EXTREMES.items():
         shift, offset = signed(generator, 3, 15, (2, 4)), signed(generator, 1, 9, (2, 4))
         arguments = 0.0 * shift, centre + offset / 4, size * shift, centre - offset / 5
-        calls.append(Probe(f"log sigmas around {centre:g}, means {size:g} apart", arguments))
+        calls.append(
+            Probe(f"log sigmas around {centre:g}, means {size:g} apart", arguments, extreme=True)
+        )
     wide = np.zeros((1, 2)), np.array([[-6.0, 6.0]]), np.array([[0.3, 0.0]]), np.array([-3.0, 3.5])
     return [*calls, Probe("one sigma grows by e^3, one shrinks by e^2.5", wide)]
 

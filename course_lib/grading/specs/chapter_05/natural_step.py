@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ...catalogue import Mistake, catalogue
+from ...catalogue import catalogue
 from ...sandbox.tools import tensor
 from ...spec import Probe, Spec
 from ..draws import signed
@@ -39,7 +39,14 @@ def probes(generator):
     for title, (size, max_kl, scale) in SCENES.items():
         g = signed(generator, 5, 30, size)
         unit = 1e-5 if max_kl == 1e-10 else 1.0
-        calls.append(Probe(title, (scale * g, metric(size), max_kl), unit))
+        calls.append(
+            Probe(
+                title,
+                (scale * g, metric(size), max_kl),
+                unit,
+                extreme=scale < 1e-9 or unit < 1 or scale > 1e6,
+            )
+        )
     g = np.array([0.0, 1.3, -0.7])
     calls.append(
         Probe("one entry of the gradient is zero", (generator.permutation(g), metric(3), 0.2))
@@ -48,7 +55,9 @@ def probes(generator):
     calls.append(Probe("the entries of F are small", (g, metric(4) / 100, 0.1)))
     for scale in (1e-6, 1e6):
         arguments = (signed(generator, 5, 30, 3), scale * metric(3), 0.1)
-        calls.append(Probe(f"the entries of F are around {scale:g}", arguments, scale**-0.5))
+        calls.append(
+            Probe(f"the entries of F are around {scale:g}", arguments, scale**-0.5, extreme=True)
+        )
     return [*calls, Probe("the gradient is zero", (np.zeros(2), metric(2), 0.5))]
 
 
@@ -104,49 +113,30 @@ def variant(
     return sign * size * x
 
 
-def wrong_direction(name, hint, solve):
-    """Return a wrong x, scaled by x^T F x and by g^T x, which are equal for the right x alone."""
-    return (
-        Mistake(name, hint, {"solve": solve}),
-        Mistake(f"{name}_in_the_scale_too", hint, {"solve": solve, "curve": "g x"}),
-    )
-
-
-MISTAKES = (
-    *wrong_direction(
-        "fisher_not_inverted",
-        "Your direction is F g, where F^-1 g is asked for. Multiplying goes far where the policy "
-        "is sensitive. A natural step does the opposite: it is careful there and bold where "
-        "little changes.",
-        "product",
-    ),
-    *wrong_direction(
-        "entries_inverted",
-        "You take one over every entry of F. The inverse of a matrix is another thing: F times it "
-        "must give the identity. What solves the linear system F x equal to g?",
-        "entries",
-    ),
-    *wrong_direction(
-        "diagonal_only",
-        "You divide by the diagonal of F and ignore the rest. That would be right only if no two "
-        "parameters moved the policy in similar ways.",
-        "diagonal",
-    ),
-    *wrong_direction(
-        "damped",
-        "Something is added to the diagonal of F, 0.1 it seems. Damping protects against noisy "
-        "small eigenvalues and comes in chapter 6. Here F is exact, and the step must be too.",
-        "damped",
-    ),
-    *wrong_direction(
-        "hardly_damped",
-        "Your numbers are off most where F is small: about 0.001 is added to its diagonal. "
-        "Damping protects against noisy small eigenvalues and comes in chapter 6. Here F is "
-        "exact, and the step must be too.",
-        "hardly damped",
-    ),
-    *catalogue(
-        """
+MISTAKES = catalogue(
+    """
+    fisher_not_inverted: solve="product"
+    fisher_not_inverted_in_the_scale_too: solve="product", curve="g x"
+        Your direction is F g, where F^-1 g is asked for. Multiplying goes far where the policy is
+        sensitive. A natural step does the opposite: it is careful there and bold where little
+        changes.
+    entries_inverted: solve="entries"
+    entries_inverted_in_the_scale_too: solve="entries", curve="g x"
+        You take one over every entry of F. The inverse of a matrix is another thing: F times it
+        must give the identity. What solves the linear system F x equal to g?
+    diagonal_only: solve="diagonal"
+    diagonal_only_in_the_scale_too: solve="diagonal", curve="g x"
+        You divide by the diagonal of F and ignore the rest. That would be right only if no two
+        parameters moved the policy in similar ways.
+    damped: solve="damped"
+    damped_in_the_scale_too: solve="damped", curve="g x"
+        Something is added to the diagonal of F, 0.1 it seems. Damping protects against noisy small
+        eigenvalues and comes in chapter 6. Here F is exact, and the step must be too.
+    hardly_damped: solve="hardly damped"
+    hardly_damped_in_the_scale_too: solve="hardly damped", curve="g x"
+        Your numbers are off most where F is small: about 0.001 is added to its diagonal. Damping
+        protects against noisy small eigenvalues and comes in chapter 6. Here F is exact, and the
+        step must be too.
     plain_gradient: solve="nothing"
         Your step points along the gradient, stretched so that it reaches the radius. That is the
         best use of that direction, but not the best direction inside the KL ball. Where does F^-1
@@ -194,29 +184,19 @@ MISTAKES = (
     descent: sign=-1.0
         Your step points the wrong way. g is the gradient of the surrogate, which is maximised: step
         and gradient must have a positive inner product.
-    """
-    ),
-    *(
-        Mistake(
-            f"epsilon_{epsilon:.0e}_in_the_divisor",
-            "Where the gradient is small your step is too short: a small number is added to the "
-            "divisor. It is small beside the curvature of a large gradient only. The size of the "
-            "gradient must not matter, and only a gradient of exactly 0 needs care.",
-            {"epsilon": epsilon},
-        )
-        for epsilon in (1e-8, 1e-10)
-    ),
-    *catalogue(
-        """
+    epsilon_1e-08_in_the_divisor: epsilon=1e-08
+    epsilon_1e-10_in_the_divisor: epsilon=1e-10
+        Where the gradient is small your step is too short: a small number is added to the divisor.
+        It is small beside the curvature of a large gradient only. The size of the gradient must not
+        matter, and only a gradient of exactly 0 needs care.
     small_taken_for_zero: threshold=1e-08
         In the probe whose gradient has the size 0.00001 your step is 0: a threshold takes it for a
         gradient of zeros. Its direction is as clear as any other, and the step has full length.
         Only a gradient of exactly 0 has no direction.
     zero_gradient: zero="divided"
-        With a gradient of zeros you divide 0 by 0 and return NaN. Nothing is known
-        about where to go then, so the step is zero.
+        With a gradient of zeros you divide 0 by 0 and return NaN. Nothing is known about where to
+        go then, so the step is zero.
     """
-    ),
 )
 
 SPEC = Spec(

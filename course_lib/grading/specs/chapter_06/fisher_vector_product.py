@@ -112,7 +112,7 @@ def probes(generator):
         kl = {"kind": kind, "data": data, "v follows": follows}
         unit = 1e-9 if damping == 1e-8 else 0.1 if title == "v is zero" else 1.0
         arguments = kl, params, v, *([] if damping is None else [damping])
-        calls.append(Probe(title, arguments, unit))
+        calls.append(Probe(title, arguments, unit, extreme=unit == 1e-9))
     return calls
 
 

@@ -67,7 +67,7 @@ def probes(generator):
         M *= size
         v = numbers(sum(p.size for p in params))
         network = {"kind": kind, "states": numbers(B, n)}
-        calls.append(Probe(title, (network, M, params, v), size))
+        calls.append(Probe(title, (network, M, params, v), size, size != 1.0))
     return calls
 
 

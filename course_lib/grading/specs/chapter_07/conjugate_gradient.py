@@ -1,5 +1,7 @@
 """Task 7.1: conjugate gradients, stopped before they have converged."""
 
+import re
+
 import numpy as np
 
 from ...catalogue import catalogue
@@ -123,11 +125,15 @@ def probes(generator):
             3,
             1.0,
         ),
-        "rounding counts: more iterations than unknowns": badly_conditioned(16),
+        "more iterations than unknowns: rounding counts": badly_conditioned(16),
         "b is zero": (matrix(np.array([0.7, 2.5])), np.zeros(2), 3, 1e-3),
     }
-    units = {"b around 1e-12": 1e-12, "A around 1e-6": 1e14}
-    return [Probe(t, a, units.get(t.split(", ")[-1], 1.0)) for t, a in calls.items()]
+    units = {"b around 1e-12": 1e-12, "A around 1e-6": 1e14, "rounding counts": 2.0}
+    return [
+        Probe(title, arguments, unit, extreme=unit != 1.0 or "ten" in title)
+        for title, arguments in calls.items()
+        for unit in (units.get(re.split(", |: ", title)[-1], 1.0),)
+    ]
 
 
 def residual_norms(A, b, iterations):
