@@ -88,7 +88,6 @@ WRONG = {
         "np.ptp(targets) == 0 => np.var(targets) < 1e-8",
         "np.ptp(targets) == 0 => np.allclose(targets, targets[0])",
         "np.ptp(targets) == 0 => np.isclose(np.var(targets), 0)",
-        "np.ptp(targets) == 0 => np.var(targets) == 0",
         "/ np.var(targets) => / (np.var(targets) + 1e-12)",
         "/ np.var(targets) => / max(np.var(targets), 1e-10)",
         "np.var(targets - values) / np.var(targets) => (np.mean((targets - values) ** 2) - np.mean("
@@ -106,7 +105,7 @@ WRONG = {
         "* q_values => * q_values.clamp(-1e4, 1e4)",
         "(probabilities * q_values) => (probabilities * q_values)[:, :10]",
         "(probabilities * => (probabilities.log().exp() *",
-        "return ( => probabilities.sum().backward(retain_graph=True)\n    return (",
+        "return ( => probabilities.square().sum().backward(retain_graph=True)\n    return (",
         "return ( => q_values.nan_to_num_().clamp_(-1e4, 1e4)\n    return (",
     ],
     "self_normalised_surrogate": [
