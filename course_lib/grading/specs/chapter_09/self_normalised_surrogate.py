@@ -46,7 +46,9 @@ def probes(generator):
     q_values = 1e6 * signed(generator, 5, 30, (3, 3))
     rest = generator.integers(0, 4, size=(3, 3)) / 4  # exact in float32
     for title, ratios in {
-        "ratios from e^-12 to e^12": generator.permuted([[-12, 12, 11], [5, 4, -7], [3, 8, 7]], axis=1),
+        "ratios from e^-12 to e^12": generator.permuted(
+            [[-12, 12, 11], [5, 4, -7], [3, 8, 7]], axis=1
+        ),
         "all ratios of a state about e^28, or e^-28": np.outer([-28, 28, -27], [1, 1, 1]),
     }.items():
         calls.append(Probe(title, (rest + ratios - 2.0, np.full((3, 3), -2.0), q_values)))

@@ -47,12 +47,23 @@ def probes(generator):
         Probe("beta is near its upper bound", (between(0.6, 0.9) * 1e6, 0.08, 0.01)),
         Probe("beta is near its lower bound", (between(1.2, 1.8) * 1e-6, 0.002, 0.01)),
     ]
+    little = 1 + 2.0**-20
+    for title, kl, target in (
+        ("the KL is 0", 0.0, few),
+        ("the KL is a million times its target", 1e6 * few, few),
+        ("the KL is a millionth above 1.5 times its target", 1.5 * few * little, few),
+        ("the KL is a millionth below the target divided by 1.5", few / little, 1.5 * few),
+        ("the KL is a millionth above the target divided by 1.5", few * little, 1.5 * few),
+        ("KL and target are about 1e-10, the KL above", few * 4e-10, few * 1e-10),
+        ("KL and target are about 1e-10, the KL below", few * 1e-10, few * 4e-10),
+    ):
+        calls.append(Probe(title, (between(0.3, 5), kl, target)))
     return calls
 
 
 def oracle(beta, kl, target_kl):
     """Return the factor from the logarithm of the distance to the target, then the bounds."""
-    distance = np.log(kl / target_kl) / np.log(1.5)
+    distance = np.log(kl / target_kl) / np.log(1.5) if kl > 0 else -np.inf
     steps = 1 if distance > 1 + 1e-9 else -1 if distance < -1 - 1e-9 else 0
     return (float(np.clip(beta * 2.0**steps, 1e-6, 1e6)) / beta,)
 

@@ -7,6 +7,7 @@ import numpy as np
 from ...catalogue import catalogue
 from ...sandbox.tools import tensor
 from ...spec import Probe, Spec
+from ..draws import signed
 
 CASES = {
     "two actions, k1": (2, "k1", 0.0),
@@ -37,7 +38,19 @@ def probes(generator):
         if shift < -100:  # eighths are exact in float32 even there
             old, log_ratios = np.round(8 * old) / 8, np.round(8 * log_ratios) / 8
         calls.append(Probe(title, (old + log_ratios, old, *last)))
-    return calls
+    far = np.array([24.0, -25.0, 9.0, -4.0]) + generator.integers(0, 4, 4) / 4
+    old = -generator.integers(30, 50, 300) / 8
+    many = generator.integers(-9, 12, 300) / 8
+    for name in ("k1", "k2", "k3"):
+        size = "24" if name == "k3" else "-25"
+        calls += [
+            Probe(f"{name}, log-ratios as far as {size}", (old[:4] + far, old[:4], name)),
+            Probe(f"{name}, 300 actions", (old + many, old, name)),
+        ]
+    tiny = signed(generator, 2, 9, 3, unit=1) * 2.0**-30
+    tiny[0] = -(2.0**-26)  # they do not cancel
+    tiny_k1 = Probe("k1, log-ratios of about 1e-8", (tiny, 0 * tiny, "k1"), 1e-9)
+    return [*calls, tiny_k1, Probe("k2, the same", (tiny, 0 * tiny, "k2"), 1e-17)]
 
 
 def oracle(log_probs, old_log_probs, estimator="k3"):

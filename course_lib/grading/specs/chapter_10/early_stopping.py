@@ -29,7 +29,15 @@ def probes(generator):
     kls = np.array([0.125, 0.25, 0.375, 0.5])
     where = int(generator.integers(0, 3))
     calls.append(Probe("one epoch is exactly at the limit", (kls, float(kls[where]))))
-    return calls
+    little = 1 - 2.0**-20
+    grows = np.sort(generator.integers(5, 90, 60)) / 1000
+    return [
+        *calls,
+        Probe("one epoch is a millionth above the limit", (kls, float(kls[where]) * little)),
+        Probe("60 epochs, the 45th exceeds the limit", (grows + 0.1 * (np.arange(60) > 43), 0.1)),
+        Probe("60 epochs within the limit", (grows, 0.1)),
+        Probe("KLs and limit are about 1e-9", (1e-9 * np.array([0.5, 0.75, 1.5, 2.5]), 1e-9)),
+    ]
 
 
 def oracle(kls, max_kl):

@@ -65,6 +65,14 @@ def probes(generator):
     log_ratios = np.array([3, -1, -5, 1]) / 8 + generator.integers(0, 3, 4) * [1, 0, 1, 0] / 8
     advantages = np.array([1, -1, -1, 1]) * generator.permutation(np.arange(5, 40))[:4] / 10
     calls.append(Probe("log-probabilities around -900", (old + log_ratios, old, advantages, 0.2)))
+    far = np.array([25.0, -25.0, 4.0, -4.0])  # on the bad side of the range, all of one weight
+    advantages = -np.sign(far) * np.exp(-far) * generator.integers(8, 20, 4) / 10
+    old = -generator.integers(30, 50, 4) / 8
+    calls.append(Probe("ratios of e^25, e^-25, e^4 and e^-4", (old + far, old, advantages, 0.2)))
+    log_ratios, old = np.log([0.05, 0.3, 1.7, 2.2, 2.4, 0.06]), np.full(6, -2.0)
+    advantages = np.array([-1, -1, 1, 1, -1, 1]) * generator.integers(5, 40, 6) * 1e5
+    title = "a range of 0.9, huge advantages"
+    calls.append(Probe(title, (old + log_ratios, old, advantages, 0.9)))
     return calls
 
 

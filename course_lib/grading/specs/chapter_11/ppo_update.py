@@ -3,7 +3,7 @@
 import numpy as np
 
 from ...catalogue import catalogue
-from ...sandbox.tools import tensor
+from ...sandbox.tools import tensor, watched
 from ...spec import Probe, Spec
 
 # Samples, sizes of the minibatches of an epoch, epochs, and where the gradient norm is clipped.
@@ -14,6 +14,9 @@ CASES = {
     "two epochs of one minibatch; the advantages are about 1e-8": (6, (6,), 2, 100.0),
     "three epochs of three minibatches; long gradients are clipped": (8, (3, 3, 2), 3, 2.0),
     "five epochs of two minibatches; nearly all gradients are clipped": (9, (5, 4), 5, 0.4),
+    "one epoch of five minibatches; the gradient is not clipped": (10, (2,) * 5, 1, 100.0),
+    "value targets of about 1e4; the gradient is not clipped": (4, (2, 2), 1, 1e9),
+    "twelve epochs, long steps; ratios above 100": (5, (5,), 12, 3.0),
 }
 EDGE = 1e-3  # no ratio comes nearer to an edge of the clip range, where the gradient jumps
 
@@ -74,12 +77,14 @@ def harness(function, agent, batch, settings, minibatches):
             parameters=parameters,
             optimizer=Optimizer(parameters(), agent["learning_rate"]),
         ),
-        types.SimpleNamespace(**{key: tensor(array) for key, array in batch.items()}),
-        types.SimpleNamespace(**settings),
-        [[tensor(index) for index in epoch] for epoch in minibatches],
+        watched(types.SimpleNamespace(**{key: tensor(a) for key, a in batch.items()}), batch),
+        watched(types.SimpleNamespace(**settings), settings),
+        watched([[tensor(index) for index in epoch] for epoch in minibatches], minibatches),
     )
+    kept = watched([0], agent)
     try:
         function(*arguments)
+        kept[0] += arguments[0].optimizer.param_groups[0]["lr"] != agent["learning_rate"]
     except RuntimeError as error:
         if "backward through the graph a second time" not in str(error):
             raise
@@ -101,18 +106,24 @@ def drawn(generator, size, sizes, epochs, max_grad_norm):
         arguments = draw(generator, size, sizes, epochs, max_grad_norm)
         if epochs == 2:  # where it matters that epsilon is added to the standard deviation
             arguments[1]["advantages"] *= 1e-8
-        seen = {"ratio": [], "norm": [], "policy norm": []}
+        if max_grad_norm == 1e9:
+            arguments[1]["value_targets"] *= 1e4
+        if epochs == 12:
+            arguments[0]["learning_rate"] = 2.0
+        seen = {"ratio": [], "bad ratio": [], "norm": [], "policy norm": []}
         trained(*arguments, seen)
         distance, norms = np.abs(np.array(seen["ratio"]) - 1), np.array(seen["norm"])
         clip_range = arguments[2]["clip_range"]
         if np.abs(distance - clip_range).min() < EDGE:
             continue
-        if epochs > 1 and not 0.15 < (distance > clip_range).mean() < 0.8:
+        if 1 < epochs < 12 and not 0.15 < (distance > clip_range).mean() < 0.8:
             continue
         share = (norms > 1.2 * max_grad_norm).mean()
         if max_grad_norm == 100 and share > 0:
             continue
         if max_grad_norm == 2 and not 0.2 < share < 0.9:
+            continue
+        if epochs == 12 and not 100 < max(seen["bad ratio"]) < 1e5:
             continue
         if max_grad_norm < 1 and not max(seen["policy norm"]) > 1.5 * max_grad_norm:
             continue
@@ -147,7 +158,7 @@ def draw(generator, size, sizes, epochs, max_grad_norm):
 
 def oracle(agent, batch, settings, minibatches):
     """Return the weights after all steps, by the gradients that the loss has on paper."""
-    seen = {"ratio": [], "norm": [], "policy norm": []}
+    seen = {"ratio": [], "bad ratio": [], "norm": [], "policy norm": []}
     return trained(agent, batch, settings, minibatches, seen)
 
 
@@ -173,6 +184,7 @@ def trained(agent, batch, settings, minibatches, seen):
             error = x @ w - batch["value_targets"][i]
             value_slope += settings["value_coef"] * error * x / len(index)
             seen["ratio"].append(ratio)
+            seen["bad ratio"].append(0.0 if gone else ratio)
         norm = np.sqrt((slope**2).sum() + (value_slope**2).sum())
         seen["norm"].append(norm)
         seen["policy norm"].append(np.sqrt((slope**2).sum()))

@@ -40,7 +40,15 @@ def probes(generator):
         while np.linalg.svd(gaussian)[1].min() < 0.3:
             gaussian = np.round(generator.standard_normal(shape), 2)
         calls.append(Probe(title, (gaussian, float(gain))))
-    return calls
+    large = generator.standard_normal((40, 24))
+    return [
+        *calls,
+        Probe("40 outputs, 24 inputs", (large, 1.0)),
+        Probe("wide, numbers of about 1e-9", (1e-9 * large[:3, :6], 1.0)),
+        Probe("tall, numbers of about 1e9, gain 1e-4", (1e9 * large[:5, :3], 1e-4), 1e-8),
+        Probe("wide, gain 1000", (large[5:7, :4], 1000.0)),
+        Probe("one number", (np.array([[-0.25]]), 2.0)),
+    ]
 
 
 def oracle(gaussian, gain):

@@ -4,6 +4,7 @@ import numpy as np
 
 from ...catalogue import catalogue
 from ...spec import Probe, Spec
+from ..draws import signed
 
 # Samples seen, samples of the batch, numbers per sample.
 SIZES = {
@@ -29,7 +30,18 @@ def probes(generator):
         )
         spread = generator.permutation(np.arange(-25, 35))[: size * width].reshape(size, width) / 10
         calls.append(Probe(title, (mean, variance, count, np.round(mean + shift + spread, 2))))
-    return [*calls, nothing_yet(generator), far_from_0(generator)]
+    mean, variance, _, batch = calls[4].arguments
+    tiny = 2.0**-20
+    seen = tiny * mean, tiny**2 * variance
+    return [
+        *calls,
+        nothing_yet(generator),
+        Probe("numbers of about 1e-6", (*seen, 4, tiny * batch), tiny**2),
+        Probe("nothing seen yet, numbers of about 1e-6", (*seen, 0, tiny * batch), tiny**2),
+        Probe("1e8 samples seen, a batch far away", (mean, variance, 10**8, 1e8 + batch)),
+        Probe("a batch of 400", (mean, variance, 50, signed(generator, 5, 40, (400, 3)))),
+        far_from_0(generator),
+    ]
 
 
 def nothing_yet(generator):
@@ -58,10 +70,10 @@ def far_from_0(generator):
 def oracle(mean, variance, count, batch):
     """Return the moments of data that has the old moments, with the batch appended to it."""
     if count > 1:
-        # One point on each side and the rest in the middle have any mean and variance.
-        spread = np.sqrt(count * variance / 2)
-        seen = np.stack([mean - spread, mean + spread, *[mean] * (count - 2)])
-        data, weights = np.concatenate([seen, batch]), np.ones(count + len(batch))
+        # Half of them a deviation below the mean and half of them above have these moments.
+        seen = np.stack([mean - np.sqrt(variance), mean + np.sqrt(variance)])
+        data = np.concatenate([seen, batch])
+        weights = np.array([count / 2, count / 2, *[1.0] * len(batch)])
     else:
         data, weights = batch, np.ones(len(batch))
     total = weights.sum()

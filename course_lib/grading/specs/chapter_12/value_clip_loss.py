@@ -41,6 +41,11 @@ def probes(generator):
         values = np.round(old + moved * jitter[0], 2)
         targets = np.round(old + aims * jitter[1], 2)
         calls.append(Probe(title, (values, targets, old, clip_range)))
+    for title, size, number in (("numbers of about 1e6", 2.0**20, 7), ("about 1e-6", 2.0**-20, 7)):
+        values, targets, old = (size * array[:number] for array in calls[4].arguments[:3])
+        calls.append(Probe(title, (values, targets, old, 1.5 * size), min(size, 1.0) ** 2))
+    many = (np.tile(array, 30) for array in calls[4].arguments[:3])
+    calls.append(Probe("210 samples", (*(a + np.arange(210) for a in many), 1.5)))
     return calls
 
 

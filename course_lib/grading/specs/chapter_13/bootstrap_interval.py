@@ -24,7 +24,15 @@ def probes(generator):
         scores[generator.integers(runs)] -= 60
         indices = generator.integers(runs, size=(resamples, runs))
         calls.append(Probe(title, (scores, indices, level)))
-    return calls
+    scores, indices, _ = calls[1].arguments
+    drawn = generator.integers(41, size=(1500, 41))
+    many = generator.permutation(np.arange(-90, 300))[:41] / 10
+    return [
+        *calls,
+        Probe("41 runs, 1500 resamples, level 0.997", (many, drawn, 0.997)),
+        Probe("scores of about 1e7, level 0.03", (1e6 * scores, indices, 0.03)),
+        Probe("scores of about 1e-8, level 0.683", (1e-9 * scores, indices, 0.683), 1e-9),
+    ]
 
 
 def middle_mean(numbers):

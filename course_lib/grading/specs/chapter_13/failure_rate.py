@@ -25,13 +25,26 @@ def probes(generator):
     calls = []
     for title, (runs, failed, equal, diverged) in COUNTS.items():
         threshold = float(generator.choice([-1, 1]) * generator.integers(20, 90)) / 10
+        if diverged:  # a NaN that counts as 0, or as a large number, is no failure there
+            threshold = -abs(threshold)
         distance = generator.integers(5, 400, size=runs) / 10
         signs = np.where(np.arange(runs) < failed, -1.0, 1.0)
         returns = threshold + signs * distance
         returns[runs - equal :] = threshold
         returns[failed : failed + diverged] = np.nan
         calls.append(Probe(title, (generator.permutation(returns), threshold)))
-    return calls
+    near = 4 + np.array([-1.0, -(2.0**-18), 0.0, 2.0**-18, 1.0])
+    return [
+        *calls,
+        Probe("returns a millionth below and above the threshold", (near, 4.0)),
+        Probe("returns of about 1e-8", (1e-8 * np.array([1.0, 3.0, 2.0, -1.0]), 2e-8)),
+        Probe("a threshold of 0, a run diverged", (np.array([-0.5, np.nan, 0.5, 0.0, 2.0]), 0.0)),
+        Probe("a large threshold, a run diverged", (np.array([-5e3, np.nan, 1e4]), 5e3)),
+        Probe("a low threshold, a run diverged", (np.array([np.nan, -1e6, -2e6, -3e6]), -4e6)),
+        Probe("infinite returns", (np.array([np.inf, -np.inf, 1.0, 2.0]), 1.5)),
+        Probe("5000 runs, one of them failed", (np.append(np.arange(4999.0), -1.0), -0.5)),
+        Probe("one run, which failed", (np.array([-1.0]), 2.0)),
+    ]
 
 
 def oracle(returns, threshold):

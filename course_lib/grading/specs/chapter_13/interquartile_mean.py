@@ -26,7 +26,16 @@ def probes(generator):
         scores = scores.reshape(runs, points)
         scores[generator.integers(runs, size=points), np.arange(points)] -= 40
         calls.append(Probe(title, (scores,)))
-    return calls
+    many = generator.permutation(np.arange(-90, 300))[:164].reshape(82, 2) / 10
+    tied = np.array([1.0, 3.0, 3.0, 3.0, 3.0, 8.0, 9.0, 9.0, 9.0, 2.0])[:, None] * [1.0, -1.0]
+    return [
+        *calls,
+        Probe("82 runs", (many,)),
+        Probe("ten runs with equal scores", (generator.permutation(tied),)),
+        Probe("nine runs, scores of about 1e7", (1e6 * many[:9],)),
+        Probe("eleven runs, scores of about 1e-8", (1e-9 * many[:11],), 1e-9),
+        Probe("five runs, all scores are equal", (np.full((5, 2), 0.1),)),
+    ]
 
 
 def oracle(scores):

@@ -13,6 +13,12 @@ ROLLOUTS = {
     "episodes end at t = 0 and at t = 3": (6, (0, 3), 0.9, 0.5),
     "two ends in a row, at t = 2 and t = 3": (7, (2, 3), 0.7, 0.9),
     "fourteen steps, four ends": (14, (3, 6, 10, 13), 0.95, 0.85),
+    "one step only": (1, (), 0.9, 0.8),
+    "gamma is 0": (4, (1,), 0.0, 0.7),
+    "lambda is 0": (4, (1,), 0.9, 0.0),
+    "gamma and lambda are 1, numbers of about 1e6": (6, (2,), 1.0, 1.0),
+    "1200 steps, one end, both factors near 1": (1200, (1150,), 0.9999, 0.9995),
+    "700 steps, one end, both factors small": (700, (5,), 0.5, 0.5),
 }
 
 
@@ -36,7 +42,8 @@ def probes(generator):
     calls = []
     for title, (steps, ends, gamma, gae_lambda) in ROLLOUTS.items():
         dones = np.isin(np.arange(steps), ends)
-        arguments = (numbers(steps), numbers(steps), float(numbers(1)[0]), dones)
+        size = 1e6 if "1e6" in title else 1.0
+        arguments = (size * numbers(steps), size * numbers(steps), size * numbers(1)[0], dones)
         calls.append(Probe(title, (*arguments, gamma, gae_lambda)))
     return calls
 
@@ -45,14 +52,14 @@ def oracle(rewards, values, last_value, dones, gamma, gae_lambda):
     """Return for every step the weighted sum of the residuals to the end of its episode."""
     steps = len(rewards)
     reached = [*values[1:], last_value]
-    deltas = [
-        rewards[t] - values[t] + (0.0 if dones[t] else gamma * reached[t]) for t in range(steps)
-    ]
+    deltas = np.array(
+        [rewards[t] - values[t] + (0.0 if dones[t] else gamma * reached[t]) for t in range(steps)]
+    )
     answer = np.zeros(steps)
     for t in range(steps):
-        ends = [k for k in range(t, steps) if dones[k]]
-        last = ends[0] if ends else steps - 1
-        answer[t] = sum((gamma * gae_lambda) ** (k - t) * deltas[k] for k in range(t, last + 1))
+        ends = t + np.flatnonzero(dones[t:])
+        last = ends[0] if len(ends) else steps - 1
+        answer[t] = (gamma * gae_lambda) ** np.arange(last + 1 - t) @ deltas[t : last + 1]
     return answer
 
 
@@ -70,7 +77,7 @@ def variant(
     trace="gamma lambda",
     last_row="kept",
 ):
-    """Return the advantages as a matrix of weights times residuals, with options for mistakes."""
+    """Return the advantages by their recursion, with options that commit mistakes."""
     steps, goes_on = len(rewards), 1.0 - dones
     reached = np.append(values[1:], last_value)
     if last_row == "no value":
@@ -98,19 +105,17 @@ def variant(
         "lambda": gae_lambda,
         "nothing": 0.0,
     }[trace]
-    weights = np.eye(steps)
-    for t in range(steps):
-        for k in range(t + 1, steps):
-            weights[t, k] = weights[t, k - 1] * decay * passes[k - 1]
     if end.startswith("zero before"):
-        weights[:, dones if end == "zero before" else inner] = 0.0
-    answer = weights @ deltas
+        deltas = np.where(dones if end == "zero before" else inner, 0.0, deltas)
+    if last_row == "zero":
+        deltas[-1] = 0.0
+    answer, later = np.zeros(steps), 0.0
+    for t in reversed(range(steps)):
+        answer[t] = later = deltas[t] + decay * passes[t] * later
     if end == "zero":
         answer = answer * goes_on
     if end == "stops" and dones.any():
         answer[: np.flatnonzero(dones)[-1] + 1] = 0.0
-    if last_row == "zero":
-        answer = answer - weights[:, -1] * deltas[-1]
     return answer
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from ...catalogue import catalogue
 from ...sandbox.tools import gradient, tensor
 from ...spec import Probe, Spec
+from ..draws import signed
 
 if TYPE_CHECKING:  # `printed` is only compared with, never called: the judge does not need torch
     import torch
@@ -44,6 +45,14 @@ def probes(generator):
         signs = generator.permutation(np.where(np.arange(dims) % 2, 1.0, -1.0))
         log_std = signs * generator.integers(3, 8, size=dims) / 10
         calls.append(Probe(title, (actions, mean, log_std)))
+    for title, middle, away in (
+        ("a narrow policy, log sigma about -25", -25.0, 1.0),
+        ("a wide policy, log sigma about 6", 6.0, 1.0),
+        ("actions 40 standard deviations off the mean", 0.0, 40.0),
+    ):
+        log_std = middle + signed(generator, 2, 12, 3)
+        actions = away * signed(generator, 8, 13, (2, 3)) * np.exp(log_std)
+        calls.append(Probe(title, (actions, np.zeros((2, 3)), log_std)))
     return calls
 
 

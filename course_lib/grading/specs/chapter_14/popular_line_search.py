@@ -3,6 +3,7 @@
 import numpy as np
 
 from ...catalogue import catalogue
+from ...sandbox.tools import watched
 from ...spec import Probe, Spec
 
 # Per scene: backtrack factor, most trials, accept ratio, and for each trial what the objective
@@ -49,6 +50,21 @@ SCENES = {
         (0.1, 0.8, 0.9, 0.9, 0.95),
         (1.4, 1.0, 0.3, 0.2, 0.1),
     ),
+    "only the 45th trial passes": (
+        (0.8, 45, 0.25),
+        (*[0.1] * 44, 0.8, 0.9, 0.9),
+        (*[1.5] * 43, 0.9, 0.6, 0.3, 0.3),
+    ),
+    "improvement and KL are about 1e-12": (
+        (0.05, 3, 0.25),
+        (0.9, 0.5, 0.6, 0.9, 0.9),
+        (1.5, 0.5, 0.3, 0.2, 0.1),
+    ),
+    "improvements of about 1e6, the KL a millionth above its bound": (
+        (0.5, 3, 0.25),
+        (0.9, 0.2, 0.5, 0.9, 0.9),
+        (1 + 2.0**-20, 0.6, 0.3, 0.2, 0.1),
+    ),
     "the improvement is small at every trial": (
         (0.8, 6, 0.5),
         (0.3, 0.42, 0.35, 0.3, 0.22, 0.45, 0.45, 0.9),
@@ -84,9 +100,10 @@ def harness(function, table, theta, full_step, expected, max_kl, factor, max_ste
 
     Between two fractions the nearer one answers, so that rounding changes nothing.
     """
-    start, step = theta.copy(), full_step.copy()
+    start, step, moved = theta.copy(), full_step.copy(), watched([0], theta)
 
     def evaluate(candidate):
+        moved[0] += not np.array_equal(theta, start)  # even if it is put back later
         fraction = np.dot(np.asarray(candidate, dtype=float) - start, step) / np.dot(step, step)
         nearest = int(np.argmin(np.abs(factor ** np.arange(table.shape[1]) - fraction)))
         return float(table[0, nearest]), float(table[1, nearest])
@@ -104,6 +121,8 @@ def probes(generator):
         # Powers of two keep the two scenes exact in which a number meets its bound.
         expected = float(2.0 ** generator.choice([-2, 1, 2]))
         max_kl = float(2.0 ** -generator.integers(3, 7))
+        if "1e" in title:
+            expected, max_kl = (2.0**20, max_kl) if "1e6" in title else (2.0**-40, 2.0**-40)
         fractions = factor ** np.arange(len(gains))
         table = np.array([expected * fractions * gains, max_kl * np.array(kls)])
         arguments = (table, theta, full_step, expected, max_kl, factor, max_steps, ratio)

@@ -5,6 +5,7 @@ import numpy as np
 from ...catalogue import catalogue
 from ...sandbox.tools import gradient, tensor
 from ...spec import Probe, Spec
+from ..draws import signed
 
 SIZES = {"three states": 3, "one state": 1, "two states": 2, "nine states": 9}
 
@@ -31,7 +32,12 @@ def probes(generator):
         calls.append(Probe(title, ((targets + errors)[:, None], targets)))
     targets = np.append(generator.integers(-50, -10, size=2), generator.integers(10, 50, 3)) / 10
     title = "a critic that is right in all five states"
-    return [*calls, Probe(title, (targets[:, None].copy(), targets))]
+    calls.append(Probe(title, (targets[:, None].copy(), targets)))
+    many, errors = signed(generator, 5, 60, 250), signed(generator, 3, 90, 250)
+    for title, size in (("250 states", 1.0), ("errors of about 1e6", 2.0**20)):
+        calls.append(Probe(title, (size * (many + errors)[:, None], size * many)))
+    few = 2.0**-30 * errors[:4]
+    return [*calls, Probe("errors of about 1e-9", (few[:, None], 0 * few), 1e-18)]
 
 
 def oracle(predictions, targets):

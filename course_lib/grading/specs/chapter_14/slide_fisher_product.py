@@ -72,7 +72,15 @@ def probes(generator):
         signs = np.where(np.arange(len(theta)) % 2, -1.0, 1.0)
         vector = signs * generator.integers(20, 60, size=len(theta)) / 10
         calls.append(Probe(title, (features, theta, vector, damping)))
-    return calls
+    features, theta, vector, _ = calls[1].arguments
+    tiny = 2.0**-13 * features
+    return [
+        *calls,
+        Probe("features of about 1e-4, no damping", (tiny, theta, vector, 0.0), 1e-9),
+        Probe("a vector of about 1e-8", (features, theta, 2.0**-28 * vector, 0.25), 1e-9),
+        Probe("a vector of about 1e6", (features, theta, 2.0**18 * vector, 1.0)),
+        Probe("a damping of 1e6", (features, theta, vector, 1e6)),
+    ]
 
 
 def oracle(features, theta, vector, damping):
