@@ -71,14 +71,14 @@ def oracle(mean, variance, count, batch):
     """Return the moments of data that has the old moments, with the batch appended to it."""
     if count > 1:
         # Half of them a deviation below the mean and half of them above have these moments.
-        seen = np.stack([mean - np.sqrt(variance), mean + np.sqrt(variance)])
-        data = np.concatenate([seen, batch])
+        start = mean  # distances from there keep their digits
+        data = np.concatenate([[-np.sqrt(variance), np.sqrt(variance)], batch - start])
         weights = np.array([count / 2, count / 2, *[1.0] * len(batch)])
     else:
-        data, weights = batch, np.ones(len(batch))
+        start, data, weights = 0.0, batch, np.ones(len(batch))
     total = weights.sum()
     new_mean = weights @ data / total
-    return new_mean, weights @ (data - new_mean) ** 2 / total, int(total)
+    return start + new_mean, weights @ (data - new_mean) ** 2 / total, int(total)
 
 
 def variant(
