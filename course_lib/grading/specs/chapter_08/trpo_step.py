@@ -145,7 +145,7 @@ SCENES = (
     Scene("no try passes", (5, 2, 3), 0.5, 0.05, 0.9, 2, 0.8, (-1,)),
     Scene("all advantages are 0", (4, 2, 2), 0.02, 0.1, 0.5, 5, 0.1, (-1,), "nothing"),
     Scene("30 parameters", (40, 5, 6), 0.01, 0.01, 0.5, 5, 0.1, tells="many"),
-    Scene("features of about 1e-4", (6, 2, 3), 0.02, 0.1, 0.5, 5, 0.1, unit=1e-4),
+    Scene("features of about 1e-4", (6, 2, 3), 0.02, 0.125, 0.5, 5, 0.1, unit=1e-4),
     Scene(
         "log-ratios beyond 2",
         (4, 2, 3),

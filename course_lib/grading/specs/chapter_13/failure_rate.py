@@ -85,7 +85,7 @@ def variant(
     inside = {
         "wilson": p * (1 - p) / n + z**2 / (4 * n**2),
         "wald": p * (1 - p) / n,
-        "sample": p * (1 - p) / (n - 1) + z**2 / (4 * n**2),
+        "sample": p * (1 - p) / (n - 1 or np.nan) + z**2 / (4 * n**2),
         "n not squared": p * (1 - p) / n + z**2 / (4 * n),
         "not halved": p * (1 - p) / n + z**2 / n**2,
         "of one run": p * (1 - p) + z**2 / (4 * n**2),
