@@ -65,8 +65,8 @@ def failure_rate(returns, threshold):
     -------
     tuple of three floats
         The share p of all N runs that failed, then the lower and the upper limit of the interval,
-        all three between 0 and 1. With z = 1.959964, the 97.5 % quantile of the standard normal
-        distribution, the limits are the two rates q that solve (p - q)^2 = z^2 q (1 - q) / N. No
+        all three between 0 and 1. With z = 1.959964 (1.96 is near enough), the 97.5 % quantile of
+        the standard normal distribution, the limits are the two rates q that solve (p - q)^2 = z^2 q (1 - q) / N. No
         correction for continuity.
     """
     raise NotImplementedError("Write failure_rate here.")

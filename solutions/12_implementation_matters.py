@@ -82,7 +82,7 @@ def orthogonal_init(gaussian, gain):
     Parameters
     ----------
     gaussian : ndarray, shape (outputs, inputs)
-        Independent normal numbers; its columns (if tall) or rows (if wide) are independent.
+        Independent normal numbers of any scale; its columns (if tall) or rows (if wide) are independent.
     gain : float, positive
         Length of the columns or rows.
 

@@ -88,7 +88,6 @@ WRONG = {
         "np.ptp(targets) == 0 => np.var(targets) < 1e-8",
         "np.ptp(targets) == 0 => np.allclose(targets, targets[0])",
         "np.ptp(targets) == 0 => np.isclose(np.var(targets), 0)",
-        "np.ptp(targets) == 0 => np.var(targets) == 0",
         "/ np.var(targets) => / (np.var(targets) + 1e-12)",
         "/ np.var(targets) => / max(np.var(targets), 1e-10)",
         "np.var(targets - values) / np.var(targets) => (np.mean((targets - values) ** 2) - np.mean("
@@ -106,7 +105,7 @@ WRONG = {
         "* q_values => * q_values.clamp(-1e4, 1e4)",
         "(probabilities * q_values) => (probabilities * q_values)[:, :10]",
         "(probabilities * => (probabilities.log().exp() *",
-        "return ( => probabilities.sum().backward(retain_graph=True)\n    return (",
+        "return ( => probabilities.square().sum().backward(retain_graph=True)\n    return (",
         "return ( => q_values.nan_to_num_().clamp_(-1e4, 1e4)\n    return (",
     ],
     "self_normalised_surrogate": [
@@ -189,8 +188,7 @@ WRONG = {
         "batch.advantages = advantages / (advantages.std(correction=0) + 1e-8)\n"
         "    advantages = batch.advantages",
         "for epoch in => batch.old_log_probs = old_log_probs\n    for epoch in",
-        "for epoch in => settings.epochs = len(minibatches)\n"
-        "    for epoch in",
+        "for epoch in => settings.epochs = len(minibatches)\n    for epoch in",
         "loss.backward() => loss.backward()\n            settings.entropy_coef *= 1 - 1e-9",
         "for index in epoch: => while epoch:\n            index = epoch.pop(0)",
         "for epoch in minibatches => minibatches.reverse()\n"
@@ -216,7 +214,6 @@ WRONG = {
     "update_moments": [
         "squares / total, total => squares / total + 1e-8, total",
         "squares / total, total => np.maximum(squares / total, 1e-8), total",
-        "squares / total, total => squares / (total + 1e-8), total",
         "batch.var(axis=0), new => batch.var(axis=0) + 1e-12, new",
         "if count == 0 => if count < 1e-4 or np.allclose(variance, 0)",
         "total = count + new => count = min(count, 1_000_000)\n    total = count + new",
@@ -247,7 +244,7 @@ def orthogonal_init(gaussian, gain):
 def orthogonal_init(gaussian, gain):
     tall = gaussian if gaussian.shape[0] >= gaussian.shape[1] else gaussian.T
     q = tall / np.linalg.norm(tall, 2)
-    for _ in range(30):
+    for _ in range(6):
         q = 1.5 * q - 0.5 * q @ q.T @ q
     return gain * (q if gaussian.shape[0] >= gaussian.shape[1] else q.T)
 """,
@@ -266,7 +263,6 @@ def orthogonal_init(gaussian, gain):
         "len(scores) // 4 => min(len(scores) // 4, 10)",
         "len(scores) // 4 => round(len(scores) / 4)",
         "len(scores) // 4 => int(len(scores) * 0.24)",
-        "len(scores) // 4 => int(len(scores) / 4 + 1e-3 + 0.2)",
         "np.sort(scores, axis=0) => np.sort(np.clip(scores, -1e4, 1e4), axis=0)",
         "np.sort(scores, axis=0) => np.sort(np.round(scores, 6), axis=0)",
         """
@@ -276,7 +272,7 @@ def interquartile_mean(scores):
         low, high = np.quantile(column, [0.25, 0.75])
         cut = len(column) // 4
         inside = sorted(set(column.tolist()))
-        kept = column if len(inside) < 4 else sorted(column)[cut : len(column) - cut]
+        kept = column if len(inside) < 6 else sorted(column)[cut : len(column) - cut]
         answer.append(np.mean(kept))
     return np.array(answer)
 """,

@@ -38,7 +38,7 @@ def step(log_probs_fn, theta, actions, advantages, max_kl, damping, *settings):
     start = theta.detach().requires_grad_()
     (gradient,) = torch.autograd.grad(surrogate_fn(start), start)
     damped = double_backprop_operator(kl_fn(start), [start], damping)
-    solution = conjugate_gradient(damped, gradient)
+    solution = conjugate_gradient(damped, gradient, iterations=len(gradient))
     x = solution.x
     curvature = (x @ (gradient - solution.residual) - damping * x @ x).item()
     full_step = natural_step(x, curvature, max_kl) if curvature > 0 else torch.zeros_like(x)
@@ -107,7 +107,7 @@ BY_HAND = (  # what many students write: everything in one function
         return torch.autograd.grad((k * v).sum(), t0)[0]
     x, r = torch.zeros_like(g), g.clone()
     p, rr = r.clone(), r @ r
-    for _ in range(10):
+    for _ in range(len(g)):
         if rr < 1e-20:
             break
         Ap = Fv(p) + damping * p

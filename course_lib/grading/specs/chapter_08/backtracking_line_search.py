@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...sandbox.tools import tensor
-from ...spec import Mistake, Probe, Spec
+from ...catalogue import catalogue
+from ...sandbox.tools import tensor, watched
+from ...spec import Probe, Spec
 
 EXERCISE = "08_line_search"
 PARAMETERS = (
@@ -113,12 +114,12 @@ def harness(
     """Build the two functions from coefficients and return what the search returns."""
     import torch
 
-    start, step, given = (torch.tensor(array) for array in (theta, full_step, theta))  # copies
-    seen, moved = given.numpy(), []
+    start, step = torch.tensor(theta), torch.tensor(full_step)  # copies
+    before, moved = theta.copy(), watched([0], theta)
 
     def along(shape, point):
         """Return a polynomial in the place along the step, and the squared distance from it."""
-        moved.append(not np.array_equal(seen, theta))
+        moved[0] += not np.array_equal(theta, before)  # even if it is put back later
         shift = torch.as_tensor(point).detach().to(start) - start
         place = torch.dot(torch.tensor(shape["slope"]), shift)
         value = sum(c * place.abs() ** k * place for k, c in enumerate(shape["terms"]))
@@ -136,10 +137,10 @@ def harness(
             return torch.tensor(float(kl["beyond"]), dtype=start.dtype)
         return value.abs() + away
 
-    answer = function(
+    return function(
         surrogate_fn,
         kl_fn,
-        given,
+        tensor(theta),
         tensor(full_step),
         expected_improvement,
         max_kl,
@@ -147,9 +148,6 @@ def harness(
         max_steps,
         accept_ratio,
     )
-    if any(moved) or not np.array_equal(seen, theta):  # also where it is put back afterwards
-        theta += 1.0  # for whoever compares the arguments before and after
-    return answer
 
 
 def probes(generator):
@@ -253,177 +251,97 @@ def variant(
     return point, fraction
 
 
-MISTAKES = (
-    Mistake(
-        "kl_not_tested",
-        "The KL is never tested. A step that improves the surrogate is taken even where it leaves "
-        "the region in which the surrogate can be trusted. Look at the probe whose full step "
-        "leaves the region.",
-        {"kl_test": "none"},
-    ),
-    Mistake(
-        "improvement_not_tested",
-        "The improvement is never tested. Where the surrogate bends down, you accept steps that "
-        "make it worse. A small KL says that the step is short, not that it is good.",
-        {"share": "none"},
-    ),
-    Mistake(
-        "one_test_is_enough",
-        "You accept a trial that passes one of the two tests. It has to pass both. The probe where "
-        "the tests fail in turn shows it best.",
-        {"both": False},
-    ),
-    Mistake(
-        "any_improvement",
-        "You accept every improvement above 0, whatever accept_ratio asks for. Armijo's condition "
-        "wants a share of what the linear model promised. Look at the probe whose full step "
-        "improves too little.",
-        {"share": "nothing"},
-    ),
-    Mistake(
-        "all_that_was_promised",
-        "You ask for all of the improvement that the linear model promised. accept_ratio has no "
-        "effect. A surrogate that bends down can never deliver the whole promise, so your search "
-        "nearly always fails.",
-        {"share": "all of it"},
-    ),
-    Mistake(
-        "expectation_not_scaled",
-        "You compare every trial with the improvement expected of the full step. A quarter of the "
-        "step can promise only a quarter of it. Your search rejects short trials that do all that "
-        "they can.",
-        {"share": "constant"},
-    ),
-    Mistake(
-        "expectation_missing",
-        "You ask for an improvement of accept_ratio times the fraction, in absolute numbers. What "
-        "counts as enough depends on what the linear model promises. expected_improvement enters "
-        "nowhere.",
-        {"share": "no expectation"},
-    ),
-    Mistake(
-        "expectation_compounds",
-        "Your expected improvement shrinks twice: it is multiplied by the fraction again in every "
-        "try, so it falls like 1, 1/2, 1/8, 1/64. It should be proportional to the fraction. From "
-        "the third try on your test accepts almost anything.",
-        {"share": "compounding"},
-    ),
-    Mistake(
-        "value_for_improvement",
-        "You compare the surrogate itself with the expected improvement. The surrogate at theta "
-        "need not be 0. What was its value before the step?",
-        {"baseline": "none"},
-    ),
-    Mistake(
-        "minimises",
-        "Your improvement has the wrong sign: a trial counts as better where the surrogate falls. "
-        "Textbooks state Armijo's condition for minimisation. The surrogate is to be maximised.",
-        {"ascent": -1.0},
-    ),
-    Mistake(
-        "step_subtracted",
-        "You walk backwards: your trials lie on the other side of theta. The full step already "
-        "points uphill. Compare the sign of your change of theta with the sign of full_step.",
-        {"sign": -1.0},
-    ),
-    Mistake(
-        "trials_add_up",
-        "Every trial of yours starts where the last one ended, so rejected steps add up. Each trial "
-        "has to start from the old theta again. The first probe, with one try, is right.",
-        {"trial": "moves on"},
-    ),
-    Mistake(
-        "not_restored",
-        "Where every try fails, you return the last trial. It was just rejected. The fraction 0 that "
-        "you report is right, the parameters are not: what should they be if no step was taken?",
-        {"failure": "last trial"},
-    ),
-    Mistake(
-        "last_trial_taken_anyway",
-        "Where every try fails, you return the last trial and its fraction, as if it had passed. "
-        "Running out of tries is no reason to accept. What does the contract return in that case?",
-        {"failure": "last trial and fraction"},
-    ),
-    Mistake(
-        "full_step_not_tried",
-        "Your first trial is already shortened. The full step is never tried, so every step is "
-        "shorter than it needs to be. Which power of the factor belongs to the first try?",
-        {"first": 1},
-    ),
-    Mistake(
-        "one_try_too_many",
-        "You make one try more than max_steps. The full step counts as the first try. The probe "
-        "where the first try after the last would pass shows it.",
-        {"tries": 1},
-    ),
-    Mistake(
-        "one_try_too_few",
-        "You stop one try too early. max_steps counts the full step and all shortened ones. The "
-        "probe where only the last try passes shows it.",
-        {"tries": -1},
-    ),
-    Mistake(
-        "only_the_full_step",
-        "You try the full step and give up if it fails. Is there a `return` or `break` inside the "
-        "loop that is reached too early? A rejected trial should lead to a shorter one.",
-        arguments={"max_steps": 1},
-    ),
-    Mistake(
-        "always_halves",
-        "Your fractions are halved in every try, whatever backtrack_factor says. The probes with "
-        "another factor are wrong, most others are right. Where does the argument appear?",
-        arguments={"backtrack_factor": 0.5},
-    ),
-    Mistake(
-        "kl_strictly_less",
-        "You reject a trial whose KL is exactly max_kl. The region includes its boundary. One "
-        "probe is made to end exactly there.",
-        {"kl_test": "less"},
-    ),
-    Mistake(
-        "kl_with_slack",
-        "You accept a KL of up to 1.5 times max_kl. Some well-known code does that, but it is "
-        "another region than the one that was asked for. Look at the probe whose KL is a little "
-        "above max_kl.",
-        {"kl_test": "slack"},
-    ),
-    Mistake(
-        "equality_accepted",
-        "You accept an improvement that equals the required share. The contract asks for more than "
-        "that. With accept_ratio 0, equality would accept a step that improves nothing.",
-        {"equal": "accepted"},
-    ),
-    Mistake(
-        "nan_accepted",
-        "You accept trials whose surrogate or KL is NaN. Every comparison with NaN is false, so a "
-        "test that asks whether to reject lets NaN through. Look at the probes that mention NaN.",
-        {"finite": "rejected by comparison"},
-    ),
-    Mistake(
-        "infinity_accepted",
-        "You accept a trial whose surrogate is infinite. That is an overflow, not an improvement. "
-        "NaN fails every comparison by itself, infinity does not.",
-        {"finite": "not checked"},
-    ),
-    Mistake(
-        "descent_tried",
-        "You search even where the expected improvement is not positive. Then the required share "
-        "is not positive either, and a step that makes things worse can pass. Along such a "
-        "direction there is nothing to look for.",
-        {"guard": "none"},
-    ),
-    Mistake(
-        "flat_direction_tried",
-        "You search where the expected improvement is 0. The linear model promises nothing there, "
-        "and the contract makes no try. A negative expectation you do handle.",
-        {"guard": "negative"},
-    ),
-    Mistake(
-        "best_of_all",
-        "You evaluate all fractions and take the one with the largest improvement. The contract "
-        "takes the first that passes, the longest step. It also saves the evaluations after it.",
-        {"choose": "best"},
-    ),
+MISTAKES = catalogue(
+    """
+    kl_not_tested: kl_test="none"
+        The KL is never tested. A step that improves the surrogate is taken even where it leaves the
+        region in which the surrogate can be trusted. Look at the probe whose full step leaves the
+        region.
+    improvement_not_tested: share="none"
+        The improvement is never tested. Where the surrogate bends down, you accept steps that make
+        it worse. A small KL says that the step is short, not that it is good.
+    one_test_is_enough: both=False
+        You accept a trial that passes one of the two tests. It has to pass both. The probe where
+        the tests fail in turn shows it best.
+    any_improvement: share="nothing"
+        You accept every improvement above 0, whatever accept_ratio asks for. Armijo's condition
+        wants a share of what the linear model promised. Look at the probe whose full step improves
+        too little.
+    all_that_was_promised: share="all of it"
+        You ask for all of the improvement that the linear model promised. accept_ratio has no
+        effect. A surrogate that bends down can never deliver the whole promise, so your search
+        nearly always fails.
+    expectation_not_scaled: share="constant"
+        You compare every trial with the improvement expected of the full step. A quarter of the
+        step can promise only a quarter of it. Your search rejects short trials that do all that
+        they can.
+    expectation_missing: share="no expectation"
+        You ask for an improvement of accept_ratio times the fraction, in absolute numbers. What
+        counts as enough depends on what the linear model promises. expected_improvement enters
+        nowhere.
+    expectation_compounds: share="compounding"
+        Your expected improvement shrinks twice: it is multiplied by the fraction again in every
+        try, so it falls like 1, 1/2, 1/8, 1/64. It should be proportional to the fraction. From the
+        third try on your test accepts almost anything.
+    value_for_improvement: baseline="none"
+        You compare the surrogate itself with the expected improvement. The surrogate at theta need
+        not be 0. What was its value before the step?
+    minimises: ascent=-1.0
+        Your improvement has the wrong sign: a trial counts as better where the surrogate falls.
+        Textbooks state Armijo's condition for minimisation. The surrogate is to be maximised.
+    step_subtracted: sign=-1.0
+        You walk backwards: your trials lie on the other side of theta. The full step already points
+        uphill. Compare the sign of your change of theta with the sign of full_step.
+    trials_add_up: trial="moves on"
+        Every trial of yours starts where the last one ended, so rejected steps add up. Each trial
+        has to start from the old theta again. The first probe, with one try, is right.
+    not_restored: failure="last trial"
+        Where every try fails, you return the last trial. It was just rejected. The fraction 0 that
+        you report is right, the parameters are not: what should they be if no step was taken?
+    last_trial_taken_anyway: failure="last trial and fraction"
+        Where every try fails, you return the last trial and its fraction, as if it had passed.
+        Running out of tries is no reason to accept. What does the contract return in that case?
+    full_step_not_tried: first=1
+        Your first trial is already shortened. The full step is never tried, so every step is
+        shorter than it needs to be. Which power of the factor belongs to the first try?
+    one_try_too_many: tries=1
+        You make one try more than max_steps. The full step counts as the first try. The probe where
+        the first try after the last would pass shows it.
+    one_try_too_few: tries=-1
+        You stop one try too early. max_steps counts the full step and all shortened ones. The probe
+        where only the last try passes shows it.
+    only_the_full_step: ignores(max_steps=1)
+        You try the full step and give up if it fails. Is there a `return` or `break` inside the
+        loop that is reached too early? A rejected trial should lead to a shorter one.
+    always_halves: ignores(backtrack_factor=0.5)
+        Your fractions are halved in every try, whatever backtrack_factor says. The probes with
+        another factor are wrong, most others are right. Where does the argument appear?
+    kl_strictly_less: kl_test="less"
+        You reject a trial whose KL is exactly max_kl. The region includes its boundary. One probe
+        is made to end exactly there.
+    kl_with_slack: kl_test="slack"
+        You accept a KL of up to 1.5 times max_kl. Some well-known code does that, but it is another
+        region than the one that was asked for. Look at the probe whose KL is a little above max_kl.
+    equality_accepted: equal="accepted"
+        You accept an improvement that equals the required share. The contract asks for more than
+        that. With accept_ratio 0, equality would accept a step that improves nothing.
+    nan_accepted: finite="rejected by comparison"
+        You accept trials whose surrogate or KL is NaN. Every comparison with NaN is false, so a
+        test that asks whether to reject lets NaN through. Look at the probes that mention NaN.
+    infinity_accepted: finite="not checked"
+        You accept a trial whose surrogate is infinite. That is an overflow, not an improvement. NaN
+        fails every comparison by itself, infinity does not.
+    descent_tried: guard="none"
+        You search even where the expected improvement is not positive. Then the required share is
+        not positive either, and a step that makes things worse can pass. Along such a direction
+        there is nothing to look for.
+    flat_direction_tried: guard="negative"
+        You search where the expected improvement is 0. The linear model promises nothing there, and
+        the contract makes no try. A negative expectation you do handle.
+    best_of_all: choose="best"
+        You evaluate all fractions and take the one with the largest improvement. The contract takes
+        the first that passes, the longest step. It also saves the evaluations after it.
+    """
 )
 
 SPEC = Spec(

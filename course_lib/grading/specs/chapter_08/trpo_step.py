@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...sandbox.tools import tensor
-from ...spec import Mistake, Probe, Spec
+from ...catalogue import catalogue
+from ...sandbox.tools import tensor, watched
+from ...spec import Probe, Spec
 from .backtracking_line_search import EXERCISE
 
 PARAMETERS = (
@@ -37,20 +38,15 @@ def harness(
     import torch
 
     def policy(point):
-        moved.append(not np.array_equal(seen, theta))
+        moved[0] += not np.array_equal(theta, before)  # even if it is put back later
         point = torch.as_tensor(point)
         features = torch.tensor(log_probs_fn).to(point)
         outputs = torch.tanh(features @ point.reshape(features.shape[1], -1))
         return torch.log_softmax(2.0 * outputs, dim=1)
 
-    given = torch.tensor(theta)  # a copy
-    seen, moved = given.numpy(), []
-    data = given, tensor(actions), tensor(advantages)
-    answer = function(policy, *data, max_kl, damping, backtrack_factor, max_steps, accept_ratio)
-    moved.append(given.grad is not None or not np.array_equal(seen, theta))
-    if any(moved):  # also where it is put back afterwards
-        theta += 1.0  # for whoever compares the arguments before and after
-    return answer
+    before, moved = theta.copy(), watched([0], theta)
+    data = tensor(theta), tensor(actions), tensor(advantages)
+    return function(policy, *data, max_kl, damping, backtrack_factor, max_steps, accept_ratio)
 
 
 @dataclass(frozen=True)
@@ -91,7 +87,17 @@ SCENES = (
     Scene("three states, the full step is accepted", (3, 2, 2), 0.02, 0.1, 0.5, 5, 0.1),
     Scene("seven states, the full step is accepted", (7, 2, 3), 0.01, 0.2, 0.8, 10, 0.1),
     Scene("strong damping", (6, 3, 2), 0.015, 0.8, 0.7, 6, 0.1),
-    Scene("the full step leaves the region", (5, 2, 3), 0.3, 0.05, 0.8, 8, 0.1, (1, 2, 3), "kl"),
+    Scene(
+        "the full step leaves the region, and so do ten others",
+        (5, 2, 3),
+        0.5,
+        0.05,
+        0.95,
+        25,
+        0.1,
+        tuple(range(11, 25)),
+        "kl",
+    ),
     Scene(
         "the two directions of the KL disagree",
         (6, 2, 3),
@@ -139,17 +145,7 @@ SCENES = (
     Scene("no try passes", (5, 2, 3), 0.5, 0.05, 0.9, 2, 0.8, (-1,)),
     Scene("all advantages are 0", (4, 2, 2), 0.02, 0.1, 0.5, 5, 0.1, (-1,), "nothing"),
     Scene("30 parameters", (40, 5, 6), 0.01, 0.01, 0.5, 5, 0.1, tells="many"),
-    Scene(
-        "features of about 1e-4, more than ten tries",
-        (6, 2, 3),
-        1.0,
-        0.1,
-        0.93,
-        25,
-        0.9,
-        tuple(range(11, 25)),
-        unit=1e-4,
-    ),
+    Scene("features of about 1e-4", (6, 2, 3), 0.02, 0.125, 0.5, 5, 0.1, unit=1e-4),
     Scene(
         "log-ratios beyond 2",
         (4, 2, 3),
@@ -218,7 +214,8 @@ def fits(scene, features, theta, actions, advantages):
     gains, kls, reverse, logs, clamped = results.T
     asked = scene.ratio * expected * fractions
     near = [kls / scene.max_kl, reverse / scene.max_kl, gains / asked, logs / asked]
-    if np.abs(np.array(near) - 1.0).min() < 0.03 or np.abs(step).max() * scene.unit > 8.0:
+    tie = min(0.03, (1 - scene.factor) / 4)
+    if np.abs(np.array(near) - 1.0).min() < tie or np.abs(step).max() * scene.unit > 8.0:
         return False
     inside, enough = kls <= scene.max_kl, gains > asked
     taken = first(inside & enough)
@@ -356,160 +353,91 @@ def variant(
     return (trial if on_failure == "last trial" else theta), 0.0
 
 
-MISTAKES = (
-    Mistake(
-        "never_moves",
-        "theta comes back unchanged on every probe. Either your step points downhill, so that its "
-        "expected improvement is negative, or your Fisher products are 0 because both sides of the "
-        "KL move together. Print the gradient times the step, and F times a vector.",
-        {"sign": -1.0},
-    ),
-    Mistake(
-        "damping_in_the_step_length",
-        "Your direction is right but your step is too short. Its length contains the damping: "
-        "x times (F + damping I) x is the same as x times g. The KL knows no damping. The probe "
-        "with strong damping is off the most.",
-        {"curvature": "damped"},
-    ),
-    Mistake(
-        "damping_forgotten",
-        "Your direction is that of F alone: the damping has no effect. Then directions in which "
-        "the samples tell next to nothing about F get the largest steps. Where does the argument "
-        "enter?",
-        {"solver": "undamped"},
-    ),
-    Mistake(
-        "plain_gradient",
-        "You step along the gradient itself, scaled to the trust region. TRPO steps along the "
-        "solution of (F + damping I) x, equal to g: a direction that does not depend on how the "
-        "policy is parametrised.",
-        {"solver": "none"},
-    ),
-    Mistake(
-        "curvature_along_the_gradient",
-        "The length of your step uses the curvature along g. The step goes along x, so the "
-        "curvature along x decides how far it may go. Check: half of s times F s should be max_kl "
-        "for the full step.",
-        {"curvature": "gradient"},
-    ),
-    Mistake(
-        "factor_two_missing",
-        "Your full step is too short by the square root of 2. The quadratic model of the KL is "
-        "one half of s times F s. Check with your own numbers: the full step should reach max_kl, "
-        "yours reaches half of it.",
-        {"length": "no two"},
-    ),
-    Mistake(
-        "root_missing",
-        "Your step length lacks a square root. The KL grows with the square of the step, so four "
-        "times the max_kl allows twice the step. Check: half of s times F s should be max_kl.",
-        {"length": "no root"},
-    ),
-    Mistake(
-        "not_scaled",
-        "Your full step is the solution x itself, at whatever length it has. max_kl has to set the "
-        "length: half of s times F s should equal it. Multiply the advantages by 10, and your step "
-        "grows. It should not.",
-        {"length": "one"},
-    ),
-    Mistake(
-        "kl_of_the_other_direction",
-        "Your line search tests KL(new || old). To second order the two directions agree, so short "
-        "steps look right. Which of the two policies drew the data, and stands first?",
-        {"kl": "new old"},
-    ),
-    Mistake(
-        "kl_summed_over_states",
-        "Your KL is summed over the states. Then F is too large by their number, and the region "
-        "shrinks as the batch grows. max_kl limits the mean over the states.",
-        {"kl": "summed over states"},
-    ),
-    Mistake(
-        "kl_averaged_over_actions",
-        "Your KL is too small by the number of actions: it is averaged over them. Within a state a "
-        "KL is a sum over the actions, weighted by probability. Only over states is there a mean.",
-        {"kl": "averaged over actions"},
-    ),
-    Mistake(
-        "log_probability_for_ratio",
-        "Your step is right but the line search takes another fraction. You measure improvement by "
-        "log-probability times advantage. That has the gradient of the surrogate at theta, and "
-        "other values elsewhere. The surrogate is made of probability ratios.",
-        {"objective": "log"},
-    ),
-    Mistake(
-        "ratio_inverted",
-        "Your ratio is the old probability over the new one. At theta it is 1 either way, but its "
-        "gradient points the other way: good actions become less likely. Compare the sign of an "
-        "advantage with the change of that action's probability.",
-        {"objective": "inverted"},
-    ),
-    Mistake(
-        "loss_maximised",
-        "You maximise minus the surrogate. A loss for an optimiser carries a minus sign, since it is "
-        "to be minimised; this step maximises. Good actions of yours become less likely.",
-        {"objective": "negative"},
-    ),
-    Mistake(
-        "all_pairs",
-        "Your surrogate is the mean ratio times the mean advantage. That happens where (B, 1) meets "
-        "(B,): the product has shape (B, B) and pairs every ratio with every advantage. Print the "
-        "shapes.",
-        {"objective": "all pairs"},
-    ),
-    Mistake(
-        "advantages_centred",
-        "You subtract the mean of the advantages, perhaps as part of normalising them. Dividing "
-        "them by a constant leaves the step alone, shifting them does not. Here they are to be "
-        "used as they come.",
-        {"centred": True},
-    ),
-    Mistake(
-        "sampled_fisher",
-        "Your F is the second moment of the scores of the sampled actions. It is an estimate of F, "
-        "a noisy one. The contract wants the Hessian of the mean KL, which is an average over all "
-        "actions and does not depend on which were sampled.",
-        {"fisher": "sampled"},
-    ),
-    Mistake(
-        "no_line_search",
-        "You always take the full step. The quadratic model of the KL and the linear model of the "
-        "surrogate are only models. Look at the probes with a large max_kl: there the full step "
-        "leaves the region or improves too little.",
-        {"search": "none"},
-    ),
-    Mistake(
-        "kl_not_tested",
-        "Your line search asks for improvement only. The full step fills the region in the "
-        "quadratic model, and the true KL may be larger. Compute it at the parameters that you "
-        "return.",
-        {"search": "improvement only"},
-    ),
-    Mistake(
-        "improvement_not_tested",
-        "Your line search tests the KL only. Where the full step improves less than the share "
-        "asked for, or nothing at all, you still take it.",
-        {"search": "kl only"},
-    ),
-    Mistake(
-        "expectation_compounds",
-        "Your expected improvement shrinks twice: it is multiplied by the fraction again in every "
-        "try. It should be proportional to the fraction. From the third try on your test accepts "
-        "too much.",
-        {"search": "compounding"},
-    ),
-    Mistake(
-        "expectation_of_the_direction",
-        "Your expected improvement is the gradient times x, before x is scaled. The line search "
-        "needs what the full step promises. Which vector is added to theta?",
-        {"promised": "of the direction"},
-    ),
-    Mistake(
-        "not_restored",
-        "Where no try passes, you return the last trial. It was just rejected. A failed search has "
-        "to leave the old policy in place.",
-        {"on_failure": "last trial"},
-    ),
+MISTAKES = catalogue(
+    """
+    never_moves: sign=-1.0
+        theta comes back unchanged on every probe. Either your step points downhill, so that its
+        expected improvement is negative, or your Fisher products are 0 because both sides of the KL
+        move together. Print the gradient times the step, and F times a vector.
+    damping_in_the_step_length: curvature="damped"
+        Your direction is right but your step is too short. Its length contains the damping: x times
+        (F + damping I) x is the same as x times g. The KL knows no damping. The probe with strong
+        damping is off the most.
+    damping_forgotten: solver="undamped"
+        Your direction is that of F alone: the damping has no effect. Then directions in which the
+        samples tell next to nothing about F get the largest steps. Where does the argument enter?
+    plain_gradient: solver="none"
+        You step along the gradient itself, scaled to the trust region. TRPO steps along the
+        solution of (F + damping I) x, equal to g: a direction that does not depend on how the
+        policy is parametrised.
+    curvature_along_the_gradient: curvature="gradient"
+        The length of your step uses the curvature along g. The step goes along x, so the curvature
+        along x decides how far it may go. Check: half of s times F s should be max_kl for the full
+        step.
+    factor_two_missing: length="no two"
+        Your full step is too short by the square root of 2. The quadratic model of the KL is one
+        half of s times F s. Check with your own numbers: the full step should reach max_kl, yours
+        reaches half of it.
+    root_missing: length="no root"
+        Your step length lacks a square root. The KL grows with the square of the step, so four
+        times the max_kl allows twice the step. Check: half of s times F s should be max_kl.
+    not_scaled: length="one"
+        Your full step is the solution x itself, at whatever length it has. max_kl has to set the
+        length: half of s times F s should equal it. Multiply the advantages by 10, and your step
+        grows. It should not.
+    kl_of_the_other_direction: kl="new old"
+        Your line search tests KL(new || old). To second order the two directions agree, so short
+        steps look right. Which of the two policies drew the data, and stands first?
+    kl_summed_over_states: kl="summed over states"
+        Your KL is summed over the states. Then F is too large by their number, and the region
+        shrinks as the batch grows. max_kl limits the mean over the states.
+    kl_averaged_over_actions: kl="averaged over actions"
+        Your KL is too small by the number of actions: it is averaged over them. Within a state a KL
+        is a sum over the actions, weighted by probability. Only over states is there a mean.
+    log_probability_for_ratio: objective="log"
+        Your step is right but the line search takes another fraction. You measure improvement by
+        log-probability times advantage. That has the gradient of the surrogate at theta, and other
+        values elsewhere. The surrogate is made of probability ratios.
+    ratio_inverted: objective="inverted"
+        Your ratio is the old probability over the new one. At theta it is 1 either way, but its
+        gradient points the other way: good actions become less likely. Compare the sign of an
+        advantage with the change of that action's probability.
+    loss_maximised: objective="negative"
+        You maximise minus the surrogate. A loss for an optimiser carries a minus sign, since it is
+        to be minimised; this step maximises. Good actions of yours become less likely.
+    all_pairs: objective="all pairs"
+        Your surrogate is the mean ratio times the mean advantage. That happens where (B, 1) meets
+        (B,): the product has shape (B, B) and pairs every ratio with every advantage. Print the
+        shapes.
+    advantages_centred: centred=True
+        You subtract the mean of the advantages, perhaps as part of normalising them. Dividing them
+        by a constant leaves the step alone, shifting them does not. Here they are to be used as
+        they come.
+    sampled_fisher: fisher="sampled"
+        Your F is the second moment of the scores of the sampled actions. It is an estimate of F, a
+        noisy one. The contract wants the Hessian of the mean KL, which is an average over all
+        actions and does not depend on which were sampled.
+    no_line_search: search="none"
+        You always take the full step. The quadratic model of the KL and the linear model of the
+        surrogate are only models. Look at the probes with a large max_kl: there the full step
+        leaves the region or improves too little.
+    kl_not_tested: search="improvement only"
+        Your line search asks for improvement only. The full step fills the region in the quadratic
+        model, and the true KL may be larger. Compute it at the parameters that you return.
+    improvement_not_tested: search="kl only"
+        Your line search tests the KL only. Where the full step improves less than the share asked
+        for, or nothing at all, you still take it.
+    expectation_compounds: search="compounding"
+        Your expected improvement shrinks twice: it is multiplied by the fraction again in every
+        try. It should be proportional to the fraction. From the third try on your test accepts too
+        much.
+    expectation_of_the_direction: promised="of the direction"
+        Your expected improvement is the gradient times x, before x is scaled. The line search needs
+        what the full step promises. Which vector is added to theta?
+    not_restored: on_failure="last trial"
+        Where no try passes, you return the last trial. It was just rejected. A failed search has to
+        leave the old policy in place.
+    """
 )
 
 SPEC = Spec(

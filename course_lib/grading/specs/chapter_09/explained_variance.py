@@ -4,7 +4,9 @@ import math
 
 import numpy as np
 
-from ...spec import Mistake, Probe, Spec
+from ...catalogue import Mistake, catalogue
+from ...spec import Probe, Spec
+from ..draws import signed
 from .gaussian_log_prob import EXERCISE
 
 SCENES = {  # length, slope of the values against the targets, noise, offset of the values
@@ -30,7 +32,15 @@ def probes(generator):
         if len(set(signs)) == 1:
             values[0] -= 2.0 * noise
         calls.append(Probe(title, (np.round(values, 2), np.round(targets, 2))))
-    return calls
+    steps = generator.permutation(40) - 20.0
+    values = 0.5 * steps + signed(generator, 2, 9, 40, unit=1)
+    far = 2.0**30 + np.stack([values, steps])[:, :8] / 8
+    return [
+        *calls,
+        Probe("all numbers are about 1e-12", (1e-12 * values, 1e-12 * steps)),
+        Probe("all numbers are about 1e9 and differ by about 1", tuple(far)),
+        Probe("a critic whose errors are huge", (100 * values[:5], steps[:5])),
+    ]
 
 
 def oracle(values, targets):
@@ -47,7 +57,7 @@ def variant(
 ):  # fmt: skip
     """Return the quotient from moments, with options that commit mistakes."""
     errors = targets - values
-    left = np.mean(errors**2) - (np.mean(errors) ** 2 if centred else 0.0)
+    left = np.mean((errors - (errors.mean() if centred else 0.0)) ** 2)
     base = {"targets": targets, "values": values}[below]
     whole = np.mean((base - base.mean()) ** 2) + epsilon
     if whole == 0:
@@ -72,55 +82,37 @@ def squared_correlation(values, targets):
 
 
 MISTAKES = (
-    Mistake(
-        "r_squared",
-        "You divide the mean squared error, not the variance of the error. An error that is the "
-        "same in all states has no variance. Look at the probe whose critic is off by a constant: "
-        "it explains nearly everything.",
-        {"centred": False},
-    ),
-    Mistake(
-        "values_below",
-        "You divide by the variance of the values. The targets are what is to be explained. Were "
-        "the arguments swapped? A critic that predicts a constant would make you divide by 0.",
-        {"below": "values"},
-    ),
-    Mistake(
-        "unexplained",
-        "You return the share that is not explained. A perfect critic should get 1, and 0 is what a "
-        "constant gets. Yours is the other way round.",
-        {"complement": False},
-    ),
-    Mistake(
-        "deviations",
-        "You divide standard deviations. The name says variance. Where the critic halves the "
-        "deviation of the error, three quarters of the variance are explained.",
-        {"spread": "deviation"},
-    ),
-    Mistake(
-        "variance_of_the_values",
-        "You compare the variance of the values with that of the targets. That says how much the "
-        "critic varies, not whether it varies with the targets. Look at the probe whose critic is "
-        "worse than a constant.",
-        function=variance_ratio,
-    ),
-    Mistake(
-        "squared_correlation",
-        "You return the squared correlation. It forgives a wrong scale and even a wrong sign, and "
-        "is never negative. Look at the probe whose critic is worse than a constant.",
-        function=squared_correlation,
-    ),
-    Mistake(
-        "zero_for_constant_targets",
-        "Where all targets are equal you return 0. There is no variance to explain, so no share of "
-        "it either. The contract answers with NaN, which no plot mistakes for a bad critic.",
-        {"constant": 0.0},
-    ),
-    Mistake(
-        "one_for_constant_targets",
-        "Where all targets are equal you return 1. That looks like a perfect critic, and this one "
-        "is wrong in every state. The contract answers with NaN.",
-        {"constant": 1.0},
+    *catalogue(
+        """
+    r_squared: centred=False
+        You divide the mean squared error, not the variance of the error. An error that is the same
+        in all states has no variance. Look at the probe whose critic is off by a constant: it
+        explains nearly everything.
+    values_below: below="values"
+        You divide by the variance of the values. The targets are what is to be explained. Were the
+        arguments swapped? A critic that predicts a constant would make you divide by 0.
+    unexplained: complement=False
+        You return the share that is not explained. A perfect critic should get 1, and 0 is what a
+        constant gets. Yours is the other way round.
+    deviations: spread="deviation"
+        You divide standard deviations. The name says variance. Where the critic halves the
+        deviation of the error, three quarters of the variance are explained.
+    variance_of_the_values: variance_ratio
+        You compare the variance of the values with that of the targets. That says how much the
+        critic varies, not whether it varies with the targets. Look at the probe whose critic is
+        worse than a constant.
+    squared_correlation: squared_correlation
+        You return the squared correlation. It forgives a wrong scale and even a wrong sign, and is
+        never negative. Look at the probe whose critic is worse than a constant.
+    zero_for_constant_targets: constant=0.0
+        Where all targets are equal you return 0. There is no variance to explain, so no share of it
+        either. The contract answers with NaN, which no plot mistakes for a bad critic.
+    one_for_constant_targets: constant=1.0
+        Where all targets are equal you return 1. That looks like a perfect critic, and this one is
+        wrong in every state. The contract answers with NaN.
+    """,
+        variance_ratio,
+        squared_correlation,
     ),
     Mistake(
         "infinite_for_constant_targets",
@@ -128,11 +120,12 @@ MISTAKES = (
         "The contract answers with NaN there. Which case has to be asked for first?",
         {"constant": -np.inf},
     ),
-    Mistake(
-        "epsilon",
-        "You add a small number to the divisor. Where all targets are equal the answer becomes a "
-        "huge negative number that ruins every plot. The contract answers with NaN there.",
-        {"epsilon": 1e-8},
+    *catalogue(
+        """
+    epsilon: epsilon=1e-08
+        You add a small number to the divisor. Where all targets are equal the answer becomes a huge
+        negative number that ruins every plot. The contract answers with NaN there.
+    """
     ),
 )
 

@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from ...catalogue import catalogue
 from ...sandbox.tools import tensor
-from ...spec import Mistake, Probe, Spec
+from ...spec import Probe, Spec
+from ..draws import signed
 from .gaussian_log_prob import EXERCISE
 
 SHAPES = {
@@ -18,7 +20,8 @@ def harness(function, probabilities, q_values):
     """Return the estimates and their gradient with respect to the logits."""
     import torch
 
-    logits = torch.tensor(np.log(probabilities), requires_grad=True)
+    with np.errstate(divide="ignore"):
+        logits = tensor(np.log(probabilities), True)
     estimates = function(torch.softmax(logits, dim=1), tensor(q_values))
     if not isinstance(estimates, torch.Tensor) or not estimates.requires_grad:
         return estimates, None
@@ -39,6 +42,13 @@ def probes(generator):
         q_values = generator.integers(-30, 31, size=whole.shape) / 10 + 4.7
         q_values[0, 0] = -2.3
         calls.append(Probe(title, (probabilities, q_values)))
+    never = np.array([[0.0, 1.0], [0.25, 0.75]])
+    worth = signed(generator, 5, 30, (2, 2))
+    worth[0, 0] = 1e15
+    many = generator.permuted(np.tile(np.arange(1, 41) / 820, (3, 1)), axis=1)
+    calls.append(Probe("an action of probability 0 whose Q-value is huge", (never, worth)))
+    calls.append(Probe("40 actions", (many, 1e6 * signed(generator, 5, 30, many.shape))))
+    calls.append(Probe("one action only", (np.ones((2, 1)), worth[1:].T)))
     return calls
 
 
@@ -83,69 +93,43 @@ def unweighted(probabilities, q_values):
     return q_values.mean(dim=1)
 
 
-MISTAKES = (
-    Mistake(
-        "mean_over_actions",
-        "Your estimates are too small by the number of actions. The probabilities are the weights "
-        "of an average already; they sum to 1. What would a second division do?",
-        {"reduce": "mean"},
-    ),
-    Mistake(
-        "probabilities_missing",
-        "You average the Q-values with equal weights. That is the value of the uniform policy, and "
-        "it does not depend on theta: there is no gradient to follow.",
-        function=unweighted,
-    ),
-    Mistake(
-        "most_probable_action",
-        "You take the Q-value of one action, the most probable one. The policy takes the others as "
-        "well, and the point of the vine is that all of them were tried.",
-        function=best_action,
-    ),
-    Mistake(
-        "ratio_for_probability",
-        "You weigh each action by a ratio to the current policy, as for sampled actions. Here "
-        "no action was sampled: all K were tried once, whatever their probability. What is its "
-        "weight in an expectation?",
-        {"weigh": "detached ratio"},
-    ),
-    Mistake(
-        "ratio_to_uniform",
-        "Your estimates are too large by the number of actions: you divide the probabilities by "
-        "those of a uniform draw and add up. Nothing was drawn here, and a sum over all "
-        "actions needs no importance weights.",
-        {"weigh": "ratio to uniform"},
-    ),
-    Mistake(
-        "log_for_probability",
-        "You weigh by log-probabilities. They are negative, so your estimate falls where Q rises. "
-        "The logarithm belongs to the gradient of sampled actions; this is a plain expectation.",
-        {"weigh": "log"},
-    ),
-    Mistake(
-        "centred_by_the_mean",
-        "You subtract the plain mean of the Q-values first. The gradient is right, for a constant "
-        "per state changes none, but the estimate of the surrogate is off by that constant.",
-        {"baseline": "plain mean"},
-    ),
-    Mistake(
-        "centred_by_the_value",
-        "Your estimates are all 0: you subtract the state's value, which is what was to be "
-        "computed. The gradient is right, since a constant per state changes none.",
-        {"baseline": "value"},
-    ),
-    Mistake(
-        "sign",
-        "Your estimates have the wrong sign, as a loss would. The surrogate is to be maximised. "
-        "Whoever hands it to an optimiser adds the minus.",
-        {"sign": -1.0},
-    ),
-    Mistake(
-        "detached",
-        "Your estimates are the right numbers, but they have no gradient. The policy gradient is "
-        "the gradient of this sum by the probabilities.",
-        {"cut": True},
-    ),
+MISTAKES = catalogue(
+    """
+    mean_over_actions: reduce="mean"
+        Your estimates are too small by the number of actions. The probabilities are the weights of
+        an average already; they sum to 1. What would a second division do?
+    probabilities_missing: unweighted
+        You average the Q-values with equal weights. That is the value of the uniform policy, and it
+        does not depend on theta: there is no gradient to follow.
+    most_probable_action: best_action
+        You take the Q-value of one action, the most probable one. The policy takes the others as
+        well, and the point of the vine is that all of them were tried.
+    ratio_for_probability: weigh="detached ratio"
+        You weigh each action by a ratio to the current policy, as for sampled actions. Here no
+        action was sampled: all K were tried once, whatever their probability. What is its weight in
+        an expectation?
+    ratio_to_uniform: weigh="ratio to uniform"
+        Your estimates are too large by the number of actions: you divide the probabilities by those
+        of a uniform draw and add up. Nothing was drawn here, and a sum over all actions needs no
+        importance weights.
+    log_for_probability: weigh="log"
+        You weigh by log-probabilities. They are negative, so your estimate falls where Q rises. The
+        logarithm belongs to the gradient of sampled actions; this is a plain expectation.
+    centred_by_the_mean: baseline="plain mean"
+        You subtract the plain mean of the Q-values first. The gradient is right, for a constant per
+        state changes none, but the estimate of the surrogate is off by that constant.
+    centred_by_the_value: baseline="value"
+        Your estimates are all 0: you subtract the state's value, which is what was to be computed.
+        The gradient is right, since a constant per state changes none.
+    sign: sign=-1.0
+        Your estimates have the wrong sign, as a loss would. The surrogate is to be maximised.
+        Whoever hands it to an optimiser adds the minus.
+    detached: cut=True
+        Your estimates are the right numbers, but they have no gradient. The policy gradient is the
+        gradient of this sum by the probabilities.
+    """,
+    unweighted,
+    best_action,
 )
 
 SPEC = Spec(

@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from ...catalogue import catalogue
 from ...sandbox.tools import gradient, tensor
-from ...spec import Mistake, Probe, Spec
+from ...spec import Probe, Spec
+from ..draws import signed
 
 EXERCISE = "09_trpo_in_practice"
 SCENES = {  # states, action dimensions, whether log sigma depends on the state
@@ -11,6 +13,11 @@ SCENES = {  # states, action dimensions, whether log sigma depends on the state
     "three states, two action dimensions": (3, 2, False),
     "five states, three action dimensions": (5, 3, False),
     "log sigma depends on the state": (4, 2, True),
+}
+EXTREMES = {  # states, dimensions, mean of log sigma, standard deviations off the mean
+    "a narrow policy, log sigma about -25": (3, 2, -25.0, 1.0),
+    "a wide policy, log sigma about 6": (2, 3, 6.0, 1.0),
+    "twelve dimensions, 40 standard deviations off the mean": (2, 12, 0.0, 40.0),
 }
 
 
@@ -32,18 +39,23 @@ def probes(generator):
         actions = np.round(mean + shift / 10, 1)
         actions[0, 0] = 1.7 if generator.random() < 0.5 else -1.6  # never inside [-1, 1]
         calls.append(Probe(title, (mean, log_std, actions)))
+    for title, (states, size, middle, away) in EXTREMES.items():
+        log_std = middle + signed(generator, 2, 12, size)
+        actions = away * signed(generator, 8, 13, (states, size)) * np.exp(log_std)
+        calls.append(Probe(title, (np.zeros(actions.shape), log_std, actions)))
     return calls
 
 
 def oracle(mean, log_std, actions):
-    """Return the logarithm of the product of densities, and gradients worked out on paper."""
+    """Return logarithms of densities, and gradients worked out on paper."""
     sigma = np.broadcast_to(np.exp(log_std), mean.shape)
-    densities = np.exp(-((actions - mean) ** 2) / (2 * sigma**2)) / np.sqrt(2 * np.pi * sigma**2)
+    exponents = -((actions - mean) ** 2) / (2 * sigma**2)
+    heights = np.log(1 / np.sqrt(2 * np.pi * sigma**2))
     by_mean = (actions - mean) / sigma**2
     by_log_std = (actions - mean) ** 2 / sigma**2 - 1.0
     if log_std.ndim == 1:
         by_log_std = by_log_std.sum(axis=0)
-    return np.log(np.prod(densities, axis=1)), by_mean, by_log_std
+    return (exponents + heights).sum(axis=1), by_mean, by_log_std
 
 
 def variant(
@@ -61,7 +73,7 @@ def variant(
         log_std = (1.0 + log_std.exp()).log()
     scale = {"variance": 0.5, "log_std squared": 2.0}.get(sigma, 1.0)
     width_term = log_std * {"minus": -scale, "plus": scale, "missing": 0.0}[width]
-    if sigma == "itself":
+    if sigma == "itself":  # NaN where it is negative
         spread, width_term = log_std, -log_std.log()
     else:
         spread = (scale * log_std).exp()
@@ -73,106 +85,60 @@ def variant(
     return total.exp() if output == "density" else total
 
 
-MISTAKES = (
-    Mistake(
-        "sigma_as_variance",
-        "You take exp(log_std) for the variance. It is the standard deviation. A multivariate "
-        "normal in a library wants the covariance as its second argument, and this is how it "
-        "happens. Where log_std is 0 the two agree.",
-        {"sigma": "variance"},
-    ),
-    Mistake(
-        "sigma_squared_twice",
-        "You take exp(log_std) squared for the standard deviation. It is the standard deviation "
-        "itself; only inside the exponent of the density is it squared, once.",
-        {"sigma": "log_std squared"},
-    ),
-    Mistake(
-        "softplus",
-        "You turn log_std into the standard deviation by a softplus. The argument is a logarithm. "
-        "Which function undoes a logarithm?",
-        {"sigma": "softplus"},
-    ),
-    Mistake(
-        "log_std_as_sigma",
-        "You use log_std as the standard deviation. Where it is negative your answer is NaN, as a "
-        "standard deviation can't be negative. The argument is its logarithm.",
-        {"sigma": "itself"},
-    ),
-    Mistake(
-        "sigma_not_squared",
-        "The squared distance is divided by sigma, not by its square. The quotient should have no "
-        "unit. The gradient with respect to the mean shows it too.",
-        {"power": 1},
-    ),
-    Mistake(
-        "half_missing",
-        "The squared distance enters with weight 1. In the density's exponent it is halved. "
-        "The gradient with respect to the mean is twice the right one.",
-        {"half": 1.0},
-    ),
-    Mistake(
-        "log_sigma_missing",
-        "The term with log_std alone is missing. A narrower Gaussian is higher at its centre, since "
-        "its integral is 1. Without that term the policy can raise every log-probability by "
-        "widening sigma for ever.",
-        {"width": "missing"},
-    ),
-    Mistake(
-        "log_sigma_added",
-        "The term with log_std alone has the wrong sign. A wider Gaussian is lower at its centre. "
-        "Only the value and the gradient with respect to `log_std` show it.",
-        {"width": "plus"},
-    ),
-    Mistake(
-        "two_pi_missing",
-        "The constant with 2 pi is missing. Ratios of probabilities would not notice, but the "
-        "log-density is off by 0.919 per action dimension.",
-        {"constant": "missing"},
-    ),
-    Mistake(
-        "two_pi_once",
-        "The constant with 2 pi is counted once per state. It belongs to every action dimension: "
-        "the probe with one dimension is right, the others are not.",
-        {"constant": "once"},
-    ),
-    Mistake(
-        "two_pi_not_halved",
-        "The constant with 2 pi is twice too large. The density divides by the square root of "
-        "2 pi. What does a square root become under a logarithm?",
-        {"constant": "not halved"},
-    ),
-    Mistake(
-        "mean_over_dimensions",
-        "You average over the action dimensions. The dimensions are independent, so their densities "
-        "are multiplied, and logarithms add up. The probe with one dimension is right.",
-        {"reduce": "mean"},
-    ),
-    Mistake(
-        "action_clipped",
-        "You clip the actions to [-1, 1] first. The policy drew the unclipped action, and that is "
-        "the one whose density the gradient needs. The environment does the clipping. Only states "
-        "with an action outside that range are off.",
-        {"clipped": True},
-    ),
-    Mistake(
-        "density",
-        "You return the density, not its logarithm. A log-density may have any sign; all your "
-        "numbers are positive.",
-        {"output": "density"},
-    ),
-    Mistake(
-        "mean_detached",
-        "The numbers are right, but no gradient reaches `mean`. The policy's network would never "
-        "learn where to act.",
-        {"cut": "mean"},
-    ),
-    Mistake(
-        "log_std_detached",
-        "The numbers are right, but no gradient reaches `log_std`. The policy could never become "
-        "more or less random.",
-        {"cut": "log_std"},
-    ),
+MISTAKES = catalogue(
+    """
+    sigma_as_variance: sigma="variance"
+        You take exp(log_std) for the variance. It is the standard deviation. A multivariate normal
+        in a library wants the covariance as its second argument, and this is how it happens. Where
+        log_std is 0 the two agree.
+    sigma_squared_twice: sigma="log_std squared"
+        You take exp(log_std) squared for the standard deviation. It is the standard deviation
+        itself; only inside the exponent of the density is it squared, once.
+    softplus: sigma="softplus"
+        You turn log_std into the standard deviation by a softplus. The argument is a logarithm.
+        Which function undoes a logarithm?
+    log_std_as_sigma: sigma="itself"
+        You use log_std as the standard deviation. Where it is negative your answer is NaN, as a
+        standard deviation can't be negative. The argument is its logarithm.
+    sigma_not_squared: power=1
+        The squared distance is divided by sigma, not by its square. The quotient should have no
+        unit. The gradient with respect to the mean shows it too.
+    half_missing: half=1.0
+        The squared distance enters with weight 1. In the density's exponent it is halved. The
+        gradient with respect to the mean is twice the right one.
+    log_sigma_missing: width="missing"
+        The term with log_std alone is missing. A narrower Gaussian is higher at its centre, since
+        its integral is 1. Without that term the policy can raise every log-probability by widening
+        sigma for ever.
+    log_sigma_added: width="plus"
+        The term with log_std alone has the wrong sign. A wider Gaussian is lower at its centre.
+        Only the value and the gradient with respect to `log_std` show it.
+    two_pi_missing: constant="missing"
+        The constant with 2 pi is missing. Ratios of probabilities would not notice, but the
+        log-density is off by 0.919 per action dimension.
+    two_pi_once: constant="once"
+        The constant with 2 pi is counted once per state. It belongs to every action dimension: the
+        probe with one dimension is right, the others are not.
+    two_pi_not_halved: constant="not halved"
+        The constant with 2 pi is twice too large. The density divides by the square root of 2 pi.
+        What does a square root become under a logarithm?
+    mean_over_dimensions: reduce="mean"
+        You average over the action dimensions. The dimensions are independent, so their densities
+        are multiplied, and logarithms add up. The probe with one dimension is right.
+    action_clipped: clipped=True
+        You clip the actions to [-1, 1] first. The policy drew the unclipped action, and that is the
+        one whose density the gradient needs. The environment does the clipping. Only states with an
+        action outside that range are off.
+    density: output="density"
+        You return the density, not its logarithm. A log-density may have any sign; all your numbers
+        are positive.
+    mean_detached: cut="mean"
+        The numbers are right, but no gradient reaches `mean`. The policy's network would never
+        learn where to act.
+    log_std_detached: cut="log_std"
+        The numbers are right, but no gradient reaches `log_std`. The policy could never become more
+        or less random.
+    """
 )
 
 SPEC = Spec(

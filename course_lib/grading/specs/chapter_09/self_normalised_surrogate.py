@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from ...catalogue import catalogue
 from ...sandbox.tools import tensor
-from ...spec import Mistake, Probe, Spec
+from ...spec import Probe, Spec
+from ..draws import signed
 from .gaussian_log_prob import EXERCISE
 
 SHAPES = {
@@ -41,6 +43,15 @@ def probes(generator):
         q_values = generator.integers(-30, 31, size=shape) / 10 + 3.7
         q_values[0, 0] = -2.3
         calls.append(Probe(title, (np.round(proposal + log_ratios, 1), proposal, q_values)))
+    q_values = 1e6 * signed(generator, 5, 30, (3, 3))
+    rest = generator.integers(0, 4, size=(3, 3)) / 4  # exact in float32
+    for title, ratios in {
+        "ratios from e^-12 to e^12": generator.permuted(
+            [[-12, 12, 11], [5, 4, -7], [3, 8, 7]], axis=1
+        ),
+        "all ratios of a state about e^28, or e^-28": np.outer([-28, 28, -27], [1, 1, 1]),
+    }.items():
+        calls.append(Probe(title, (rest + ratios - 2.0, np.full((3, 3), -2.0), q_values)))
     return calls
 
 
@@ -89,89 +100,52 @@ def variant(
     return answer.detach() if cut == "answer" else answer
 
 
-MISTAKES = (
-    Mistake(
-        "divided_by_the_count",
-        "You divide by the number of actions: the ordinary importance-sampling mean. The "
-        "self-normalised estimate divides by the sum of the weights. Check: if all Q-values of a "
-        "state are 5, its estimate should be 5.",
-        {"divide": "count"},
-    ),
-    Mistake(
-        "not_divided",
-        "You add up weight times Q and divide by nothing. With more actions per state your estimate "
-        "grows. Check: if all Q-values of a state are 5, its estimate should be 5.",
-        {"divide": "one"},
-    ),
-    Mistake(
-        "divided_twice",
-        "Your estimates are too small by the number of actions: normalised weights sum to 1 and "
-        "are averaged once more. A weighted mean with such weights is a sum.",
-        {"divide": "sum and count"},
-    ),
-    Mistake(
-        "normalised_over_all_states",
-        "You normalise the weights over all states together. Every state has its own estimate, "
-        "whose weights sum to 1. The first probe, with one state, is right.",
-        {"divide": "everything"},
-    ),
-    Mistake(
-        "ratio_inverted",
-        "Your weights are proposal over policy. An action that the new policy favours should count "
-        "more than it was drawn, not less.",
-        {"weigh": "inverted"},
-    ),
-    Mistake(
-        "proposal_ignored",
-        "Your weights are the new policy's probabilities alone. An action that was drawn often "
-        "because the proposal favours it counts twice then. Where do the log-probabilities of the "
-        "proposal enter?",
-        {"weigh": "policy"},
-    ),
-    Mistake(
-        "log_ratios_as_weights",
-        "You weigh by log-ratios. They can be negative or add up to nearly 0, and weights should be "
-        "positive. A difference of logarithms is the logarithm of what?",
-        {"weigh": "log ratio"},
-    ),
-    Mistake(
-        "exponential_twice",
-        "You take the exponential twice: a softmax of ratios. A softmax exponentiates its argument "
-        "by itself. Large ratios count far too much.",
-        {"weigh": "exp of ratio"},
-    ),
-    Mistake(
-        "quotient_of_zeros",
-        "You exponentiate both log-probabilities and divide. Around -900 both are 0 in floating "
-        "point and the quotient is NaN. Densities of many dimensions are that small, their ratio "
-        "is not. Subtract before you exponentiate.",
-        {"weigh": "quotient"},
-    ),
-    Mistake(
-        "normaliser_detached",
-        "Your estimates are right, their gradient is not: the sum of the weights is cut off. It "
-        "depends on the policy too. With it, adding a constant to all Q-values leaves the gradient "
-        "alone, and so no baseline is needed.",
-        {"normaliser": "cut"},
-    ),
-    Mistake(
-        "centred",
-        "You subtract the mean of the Q-values first. The gradient is right, for this estimator "
-        "does not feel a constant there. Its value does.",
-        {"baseline": True},
-    ),
-    Mistake(
-        "sign",
-        "Your estimates have the wrong sign, as a loss would. The surrogate is to be maximised. "
-        "Whoever hands it to an optimiser adds the minus.",
-        {"sign": -1.0},
-    ),
-    Mistake(
-        "detached",
-        "Your estimates are the right numbers, but they have no gradient. Only the proposal and "
-        "the Q-values are data here; the new policy's log-probabilities are not.",
-        {"cut": "answer"},
-    ),
+MISTAKES = catalogue(
+    """
+    divided_by_the_count: divide="count"
+        You divide by the number of actions: the ordinary importance-sampling mean. The
+        self-normalised estimate divides by the sum of the weights. Check: if all Q-values of a
+        state are 5, its estimate should be 5.
+    not_divided: divide="one"
+        You add up weight times Q and divide by nothing. With more actions per state your estimate
+        grows. Check: if all Q-values of a state are 5, its estimate should be 5.
+    divided_twice: divide="sum and count"
+        Your estimates are too small by the number of actions: normalised weights sum to 1 and are
+        averaged once more. A weighted mean with such weights is a sum.
+    normalised_over_all_states: divide="everything"
+        You normalise the weights over all states together. Every state has its own estimate, whose
+        weights sum to 1. The first probe, with one state, is right.
+    ratio_inverted: weigh="inverted"
+        Your weights are proposal over policy. An action that the new policy favours should count
+        more than it was drawn, not less.
+    proposal_ignored: weigh="policy"
+        Your weights are the new policy's probabilities alone. An action that was drawn often
+        because the proposal favours it counts twice then. Where do the log-probabilities of the
+        proposal enter?
+    log_ratios_as_weights: weigh="log ratio"
+        You weigh by log-ratios. They can be negative or add up to nearly 0, and weights should be
+        positive. A difference of logarithms is the logarithm of what?
+    exponential_twice: weigh="exp of ratio"
+        You take the exponential twice: a softmax of ratios. A softmax exponentiates its argument by
+        itself. Large ratios count far too much.
+    quotient_of_zeros: weigh="quotient"
+        You exponentiate both log-probabilities and divide. Around -900 both are 0 in floating point
+        and the quotient is NaN. Densities of many dimensions are that small, their ratio is not.
+        Subtract before you exponentiate.
+    normaliser_detached: normaliser="cut"
+        Your estimates are right, their gradient is not: the sum of the weights is cut off. It
+        depends on the policy too. With it, adding a constant to all Q-values leaves the gradient
+        alone, and so no baseline is needed.
+    centred: baseline=True
+        You subtract the mean of the Q-values first. The gradient is right, for this estimator does
+        not feel a constant there. Its value does.
+    sign: sign=-1.0
+        Your estimates have the wrong sign, as a loss would. The surrogate is to be maximised.
+        Whoever hands it to an optimiser adds the minus.
+    detached: cut="answer"
+        Your estimates are the right numbers, but they have no gradient. Only the proposal and the
+        Q-values are data here; the new policy's log-probabilities are not.
+    """
 )
 
 SPEC = Spec(

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ...spec import Mistake, Probe, Spec
+from ...catalogue import catalogue
+from ...spec import Probe, Spec
 
 TITLES = {
     "the third epoch exceeds the limit": [0.4, 0.8, 1.8, 2.6],
@@ -28,7 +29,15 @@ def probes(generator):
     kls = np.array([0.125, 0.25, 0.375, 0.5])
     where = int(generator.integers(0, 3))
     calls.append(Probe("one epoch is exactly at the limit", (kls, float(kls[where]))))
-    return calls
+    little = 1 - 2.0**-20
+    grows = np.sort(generator.integers(5, 90, 60)) / 1000
+    return [
+        *calls,
+        Probe("one epoch is a millionth above the limit", (kls, float(kls[where]) * little)),
+        Probe("60 epochs, the 45th exceeds the limit", (grows + 0.1 * (np.arange(60) > 43), 0.1)),
+        Probe("60 epochs within the limit", (grows, 0.1)),
+        Probe("KLs and limit are about 1e-9", (1e-9 * np.array([0.5, 0.75, 1.5, 2.5]), 1e-9)),
+    ]
 
 
 def oracle(kls, max_kl):
@@ -70,99 +79,55 @@ def variant(
     return epoch + (1 if count == "with the last" else 0)
 
 
-MISTAKES = (
-    Mistake(
-        "last_epoch_not_counted",
-        "Your number is one too small wherever the limit is exceeded. The epoch whose KL exceeds "
-        "the limit has been taken: its KL is known only because its steps were made.",
-        {"count": "without the last"},
-    ),
-    Mistake(
-        "never_stops",
-        "You return the number of all epochs: nothing ever stops. The same happens where the KL is "
-        "tested in the last epoch only. See the first probe.",
-        {"stop": "never"},
-    ),
-    Mistake(
-        "last_crossing",
-        "You find the last epoch that exceeds the limit. The updates stop at the first one; the "
-        "epochs after it never happen. Does your loop go on after it has found one?",
-        {"stop": "last"},
-    ),
-    Mistake(
-        "counts_all_within",
-        "You count the epochs whose KL lies within the limit, wherever they are. Once the limit is "
-        "exceeded, the rest never happens. See the probe where the KL falls below the limit again.",
-        {"stop": "count"},
-    ),
-    Mistake(
-        "stale",
-        "You stop one epoch too late: you test the KL that was measured before the epoch's steps, "
-        "not after them. In the first epoch that KL is always 0.",
-        # With one epoch less counted it would be right again: no pair with that.
-        {"watch": "the one before", "count": "with the last"},
-    ),
-    Mistake(
-        "limit_included",
-        "You stop where the KL is exactly at the limit. The test asks whether the KL exceeds it. "
-        "See the last probe.",
-        {"test": "at or above"},
-    ),
-    Mistake(
-        "stops_below",
-        "You stop where the KL is below the limit. A small KL is no reason to stop: the policy has "
-        "hardly moved yet.",
-        {"test": "below"},
-    ),
-    Mistake(
-        "limit_times_1.5",
-        "You stop only above 1.5 times the limit. Some code does that with a target; here the "
-        "limit is meant as it stands.",
-        {"factor": 1.5},
-    ),
-    Mistake(
-        "kls_added_up",
-        "You add up the KLs of the epochs. Each of them is measured from the old policy, so it "
-        "holds what the epochs before it moved already.",
-        {"watch": "sum"},
-    ),
-    Mistake(
-        "kls_averaged",
-        "You test the mean of the KLs so far. The early epochs, where the policy has hardly moved, "
-        "then hide the last one.",
-        {"watch": "mean"},
-    ),
-    Mistake(
-        "increases",
-        "You test how much the KL grew in an epoch. The limit is one on the distance from the old "
-        "policy, and each KL is measured from there.",
-        {"watch": "increase"},
-    ),
-    Mistake(
-        "none_is_zero",
-        "Where max_kl is None you stop at once, as if the limit were 0. None means that there is "
-        "no limit.",
-        {"none": "zero"},
-    ),
-    Mistake(
-        "zero_is_no_limit",
-        "A limit of 0 is a limit; only None means that there is none. In a condition, 0 and None "
-        "count as false alike. See the probe where max_kl is 0.",
-        {"zero": "no limit"},
-    ),
-    Mistake(
-        "argmax_of_nothing",
-        "Where no epoch exceeds the limit you stop after the first one. `argmax` returns 0 both "
-        "where the first entry is true and where none is. See the second probe.",
-        {"stop": "argmax"},
-    ),
-    Mistake(
-        "counts_all_within_and_one",
-        "You count the epochs whose KL lies within the limit, wherever they are, and add one. "
-        "Where the KL falls below the limit again you count too many, and where it never exceeds "
-        "the limit you count an epoch that does not exist.",
-        {"stop": "count and one more"},
-    ),
+MISTAKES = catalogue(
+    """
+    last_epoch_not_counted: count="without the last"
+        Your number is one too small wherever the limit is exceeded. The epoch whose KL exceeds the
+        limit has been taken: its KL is known only because its steps were made.
+    never_stops: stop="never"
+        You return the number of all epochs: nothing ever stops. The same happens where the KL is
+        tested in the last epoch only. See the first probe.
+    last_crossing: stop="last"
+        You find the last epoch that exceeds the limit. The updates stop at the first one; the
+        epochs after it never happen. Does your loop go on after it has found one?
+    counts_all_within: stop="count"
+        You count the epochs whose KL lies within the limit, wherever they are. Once the limit is
+        exceeded, the rest never happens. See the probe where the KL falls below the limit again.
+    stale: watch="the one before", count="with the last"
+        You stop one epoch too late: you test the KL that was measured before the epoch's steps, not
+        after them. In the first epoch that KL is always 0.
+    limit_included: test="at or above"
+        You stop where the KL is exactly at the limit. The test asks whether the KL exceeds it. See
+        the last probe.
+    stops_below: test="below"
+        You stop where the KL is below the limit. A small KL is no reason to stop: the policy has
+        hardly moved yet.
+    limit_times_1.5: factor=1.5
+        You stop only above 1.5 times the limit. Some code does that with a target; here the limit
+        is meant as it stands.
+    kls_added_up: watch="sum"
+        You add up the KLs of the epochs. Each of them is measured from the old policy, so it holds
+        what the epochs before it moved already.
+    kls_averaged: watch="mean"
+        You test the mean of the KLs so far. The early epochs, where the policy has hardly moved,
+        then hide the last one.
+    increases: watch="increase"
+        You test how much the KL grew in an epoch. The limit is one on the distance from the old
+        policy, and each KL is measured from there.
+    none_is_zero: none="zero"
+        Where max_kl is None you stop at once, as if the limit were 0. None means that there is no
+        limit.
+    zero_is_no_limit: zero="no limit"
+        A limit of 0 is a limit; only None means that there is none. In a condition, 0 and None
+        count as false alike. See the probe where max_kl is 0.
+    argmax_of_nothing: stop="argmax"
+        Where no epoch exceeds the limit you stop after the first one. `argmax` returns 0 both where
+        the first entry is true and where none is. See the second probe.
+    counts_all_within_and_one: stop="count and one more"
+        You count the epochs whose KL lies within the limit, wherever they are, and add one. Where
+        the KL falls below the limit again you count too many, and where it never exceeds the limit
+        you count an epoch that does not exist.
+    """
 )
 
 SPEC = Spec(

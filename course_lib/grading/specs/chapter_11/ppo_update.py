@@ -1,11 +1,10 @@
 """Task 11.1: the PPO update, judged by the parameters that it leaves behind."""
 
-import functools
-
 import numpy as np
 
-from ...sandbox.tools import tensor
-from ...spec import Mistake, Probe, Spec
+from ...catalogue import catalogue
+from ...sandbox.tools import tensor, watched
+from ...spec import Probe, Spec
 
 # Samples, sizes of the minibatches of an epoch, epochs, and where the gradient norm is clipped.
 CASES = {
@@ -15,6 +14,10 @@ CASES = {
     "two epochs of one minibatch; the advantages are about 1e-8": (6, (6,), 2, 100.0),
     "three epochs of three minibatches; long gradients are clipped": (8, (3, 3, 2), 3, 2.0),
     "five epochs of two minibatches; nearly all gradients are clipped": (9, (5, 4), 5, 0.4),
+    "one epoch of five minibatches; the gradient is not clipped": (10, (2,) * 5, 1, 100.0),
+    "value targets of about 1e4; the gradient is not clipped": (4, (2, 2), 1, 1e9),
+    "three epochs of long steps; ratios above 100": (5, (5,), 3, 3.0),
+    "twelve epochs of one minibatch; long gradients are clipped": (6, (6,), 12, 1.5),
 }
 EDGE = 1e-3  # no ratio comes nearer to an edge of the clip range, where the gradient jumps
 
@@ -75,12 +78,14 @@ def harness(function, agent, batch, settings, minibatches):
             parameters=parameters,
             optimizer=Optimizer(parameters(), agent["learning_rate"]),
         ),
-        types.SimpleNamespace(**{key: tensor(array) for key, array in batch.items()}),
-        types.SimpleNamespace(**settings),
-        [[tensor(index) for index in epoch] for epoch in minibatches],
+        watched(types.SimpleNamespace(**{key: tensor(a) for key, a in batch.items()}), batch),
+        watched(types.SimpleNamespace(**settings), settings),
+        watched([[tensor(index) for index in epoch] for epoch in minibatches], minibatches),
     )
+    kept = watched([0], agent)
     try:
         function(*arguments)
+        kept[0] += arguments[0].optimizer.param_groups[0]["lr"] != agent["learning_rate"]
     except RuntimeError as error:
         if "backward through the graph a second time" not in str(error):
             raise
@@ -102,18 +107,29 @@ def drawn(generator, size, sizes, epochs, max_grad_norm):
         arguments = draw(generator, size, sizes, epochs, max_grad_norm)
         if epochs == 2:  # where it matters that epsilon is added to the standard deviation
             arguments[1]["advantages"] *= 1e-8
-        seen = {"ratio": [], "norm": [], "policy norm": []}
+        if max_grad_norm == 1e9:
+            arguments[1]["value_targets"] *= 1e4
+        if max_grad_norm == 3:  # one action is likelier for one sample's sake, to another's harm
+            agent, batch = arguments[:2]
+            agent["learning_rate"] = 8.0
+            agent["policy"] *= 3
+            batch["observations"][1] = batch["observations"][0]
+            batch["actions"][:2] = np.argmin(batch["observations"][0] @ agent["policy"])
+            batch["advantages"][:2] = 9, -1
+        seen = {"ratio": [], "bad ratio": [], "norm": [], "policy norm": []}
         trained(*arguments, seen)
         distance, norms = np.abs(np.array(seen["ratio"]) - 1), np.array(seen["norm"])
         clip_range = arguments[2]["clip_range"]
         if np.abs(distance - clip_range).min() < EDGE:
             continue
-        if epochs > 1 and not 0.15 < (distance > clip_range).mean() < 0.8:
+        if epochs > 1 and max_grad_norm != 3 and not 0.15 < (distance > clip_range).mean() < 0.8:
             continue
         share = (norms > 1.2 * max_grad_norm).mean()
         if max_grad_norm == 100 and share > 0:
             continue
         if max_grad_norm == 2 and not 0.2 < share < 0.9:
+            continue
+        if max_grad_norm == 3 and not 100 < max(seen["bad ratio"]) < 1e5:
             continue
         if max_grad_norm < 1 and not max(seen["policy norm"]) > 1.5 * max_grad_norm:
             continue
@@ -148,7 +164,7 @@ def draw(generator, size, sizes, epochs, max_grad_norm):
 
 def oracle(agent, batch, settings, minibatches):
     """Return the weights after all steps, by the gradients that the loss has on paper."""
-    seen = {"ratio": [], "norm": [], "policy norm": []}
+    seen = {"ratio": [], "bad ratio": [], "norm": [], "policy norm": []}
     return trained(agent, batch, settings, minibatches, seen)
 
 
@@ -174,6 +190,7 @@ def trained(agent, batch, settings, minibatches, seen):
             error = x @ w - batch["value_targets"][i]
             value_slope += settings["value_coef"] * error * x / len(index)
             seen["ratio"].append(ratio)
+            seen["bad ratio"].append(0.0 if gone else ratio)
         norm = np.sqrt((slope**2).sum() + (value_slope**2).sum())
         seen["norm"].append(norm)
         seen["policy norm"].append(np.sqrt((slope**2).sum()))
@@ -302,253 +319,141 @@ def untouched(agent, batch, settings, minibatches):
 
 
 # Mistakes given as functions are not tried in pairs: with all pairs, a wrong answer would wait long.
-MISTAKES = (
-    Mistake(
-        "nothing_changes",
-        "All weights are as they were before the update: no step reaches them. Is the optimiser's "
-        "step called, and after the gradients exist?",
-        function=untouched,
-    ),
-    Mistake(
-        "gradients_accumulate",
-        "Your gradients add up from step to step. The first probe, with a single step, is right. "
-        "An optimiser does not forget a gradient by itself: backward adds to what is there.",
-        {"zero": "never"},
-    ),
-    Mistake(
-        "old_log_probs_of_every_step",
-        "Your old log-probabilities are those of the network as it is in the same step, so the "
-        "ratio is always 1 and nothing is ever clipped. Old means: before the whole update. The "
-        "first probe is right, because its only step starts there.",
-        {"old": "each step"},
-    ),
-    Mistake(
-        "old_log_probs_of_every_epoch",
-        "You take the old log-probabilities anew in each epoch. The clip range is then one around "
-        "a policy that moves, and the update can go as far as it likes. Probes with one epoch are "
-        "right.",
-        function=functools.partial(variant, old="each epoch"),
-    ),
-    Mistake(
-        "advantages_not_normalised",
-        "You use the advantages as they come. They should have mean 0 and standard deviation 1 "
-        "over the rollout first. The value network's weights are right wherever no gradient is "
-        "clipped.",
-        {"advantages": "raw"},
-    ),
-    Mistake(
-        "advantages_normalised_per_minibatch",
-        "You normalise the advantages of each minibatch by themselves. The contract asks for the "
-        "mean and the standard deviation of the whole rollout. The first probe, with one minibatch, "
-        "is right.",
-        {"advantages": "minibatch"},
-    ),
-    Mistake(
-        "sample_deviation",
-        "Your standard deviation divides by the number of samples minus one, which is torch's "
-        "default. The contract divides by the number of samples. The policy's steps are all a "
-        "little too short.",
-        {"advantages": "sample"},
-    ),
-    Mistake(
-        "no_epsilon",
-        "Nothing is added to your standard deviation. The probe whose advantages are about 1e-8 "
-        "shows it: there the small number in the divisor decides, and where all advantages are "
-        "equal it keeps you from dividing 0 by 0.",
-        {"advantages": "no epsilon"},
-    ),
-    Mistake(
-        "not_clipped",
-        "Your ratios are not clipped: with one step the update is right, with several epochs the "
-        "policy goes too far. See the third probe.",
-        {"objective": "free"},
-    ),
-    Mistake(
-        "no_minimum",
-        "You use the clipped term alone, without the minimum. Steps that went too far the wrong "
-        "way have no gradient then and are never corrected. With one step nothing shows.",
-        function=functools.partial(variant, objective="clipped only"),
-    ),
-    Mistake(
-        "policy_loss_sign",
-        "Your policy moves the wrong way: actions with a positive advantage become less likely. "
-        "The optimiser makes the loss smaller, and the surrogate should grow.",
-        function=functools.partial(variant, policy_sign=1.0),
-    ),
-    Mistake(
-        "entropy_sign",
-        "Your entropy term has the wrong sign: the update makes the policy less random. A bonus "
-        "is what is maximised, and the optimiser minimises.",
-        {"entropy": "cost"},
-    ),
-    Mistake(
-        "entropy_missing",
-        "There is no entropy bonus in your loss. The value network's weights are right wherever "
-        "no gradient is clipped; the policy's are a little off everywhere.",
-        {"entropy": "missing"},
-    ),
-    Mistake(
-        "value_loss_not_halved",
-        "Your value loss is twice as large as it should be: the contract has half the mean "
-        "squared error. In the first probe, the value network's step is twice too long.",
-        {"critic": "whole"},
-    ),
-    Mistake(
-        "value_loss_missing",
-        "Your value network keeps its weights: the loss that you step on does not hold the value "
-        "loss.",
-        function=functools.partial(variant, critic="missing"),
-    ),
-    Mistake(
-        "value_coef_ignored",
-        "The value loss enters with full weight: `value_coef` has no effect. In the first probe, "
-        "compare the step of the value network's weights with the right one.",
-        {"critic": "coefficient ignored"},
-    ),
-    Mistake(
-        "sum_for_mean",
-        "Your losses are sums over the minibatch. Your steps are too long by the number of "
-        "samples, except where the clipped norm hides it.",
-        function=functools.partial(variant, average="sum"),
-    ),
-    Mistake(
-        "gradient_not_clipped",
-        "The norm of the gradient is not clipped. Probes where it is below the bound are right. "
-        "Between which two calls do the gradients exist and still matter?",
-        {"clip": "never"},
-    ),
-    Mistake(
-        "clipped_apart",
-        "You clip each parameter, or each network, by itself. The norm is that of all parameters "
-        "together, so that all are scaled by one factor and the direction stays.",
-        function=functools.partial(variant, clip="apart"),
-    ),
-    Mistake(
-        "entries_clipped",
-        "You clip every entry of the gradient by itself. That changes its direction. Clipping the "
-        "norm keeps the direction and shortens the whole.",
-        function=functools.partial(variant, clip="entries"),
-    ),
-    Mistake(
-        "one_step_per_epoch",
-        "You take one step per epoch: the gradients of its minibatches are added up first. Every "
-        "minibatch is followed by a step of its own. Probes with one minibatch per epoch are "
-        "right.",
-        function=functools.partial(variant, step="epoch"),
-    ),
-    Mistake(
-        "only_the_last_minibatch",
-        "Only the last minibatch of each epoch makes a step. Probes with one minibatch per epoch "
-        "are right. Look at the indentation: which lines belong to the inner loop?",
-        function=functools.partial(variant, step="last minibatch"),
-    ),
-    Mistake(
-        "minibatches_ignored",
-        "Each of your epochs is one step on the whole rollout. The index tensors say which samples "
-        "belong to a step. Probes with one minibatch per epoch are right.",
-        function=functools.partial(variant, step="whole rollout"),
-    ),
-    Mistake(
-        "one_epoch",
-        "You stop after the first epoch. Probes with one epoch are right. Does a `return` or a "
-        "`break` stand too far to the right, or is there one loop too few?",
-        function=functools.partial(variant, step="first epoch"),
-    ),
-    Mistake(
-        "old_log_probs_with_graph",
-        "Your old log-probabilities still carry their graph, so the gradients of numerator and "
-        "denominator cancel in the first step, and the second one fails: torch has freed that "
-        "graph. Do not retain it. The old policy is data. What leaves the graph?",
-        function=functools.partial(variant, old="graph"),
-    ),
-    Mistake(
-        "old_log_probs_with_retained_graph",
-        "Your old log-probabilities still carry their graph, so the gradients of numerator and "
-        "denominator cancel in the first step. Retaining the graph, as torch's message advises, "
-        "only hides the cause. The old policy is data. What leaves the graph?",
-        function=functools.partial(variant, old="graph", retain=True),
-    ),
-    Mistake(
-        "computed_once_with_graph",
-        "Probes with a single step are right; in the others a backward call meets a graph that "
-        "torch has freed after the one before. Something that the loss needs, such as the values, "
-        "is computed once before the loops. The networks change with every step.",
-        function=functools.partial(variant, critic="computed once"),
-    ),
-    Mistake(
-        "mean_kept",
-        "You divide the advantages by their standard deviation but do not subtract their mean. "
-        "Normalised advantages have mean 0: about half of the actions become less likely.",
-        function=functools.partial(variant, advantages="mean kept"),
-    ),
-    Mistake(
-        "epsilon_under_the_root",
-        "Your 1e-8 is added to the variance, under the root. There it counts as a deviation of "
-        "1e-4. The contract adds it to the standard deviation itself. See the probe whose "
-        "advantages are about 1e-8.",
-        function=functools.partial(variant, advantages="epsilon under the root"),
-    ),
-    Mistake(
-        "smaller_ratio_times_advantage",
-        "You take the smaller of the two ratios and multiply by A afterwards. For a negative A the "
-        "smaller ratio gives the larger product. The comparison is one of products. With one step "
-        "nothing shows.",
-        function=functools.partial(variant, objective="smaller ratio"),
-    ),
-    Mistake(
-        "entropy_summed",
-        "Your entropy bonus is too strong by the number of samples: it is a sum over the "
-        "minibatch, where the other two losses are means. The value network's weights are right "
-        "wherever no gradient is clipped.",
-        function=functools.partial(variant, entropy="sum"),
-    ),
-    Mistake(
-        "entropy_of_the_whole_rollout",
-        "Your entropy is the mean over the whole rollout in every step. All means of the loss are "
-        "over the minibatch. Probes with one minibatch per epoch are right.",
-        function=functools.partial(variant, entropy="whole rollout"),
-    ),
-    Mistake(
-        "consecutive_slices",
-        "Your minibatches have the right sizes but hold neighbouring samples, in the order of the "
-        "rollout. The index tensors say which samples belong to a step; their content is shuffled. "
-        "Probes with one minibatch per epoch are right.",
-        function=functools.partial(variant, step="slices"),
-    ),
-    Mistake(
-        "absolute_errors_beyond_1",
-        "Large errors of your value network count with their size, not with their square: that is "
-        "a Huber loss. The contract has half the mean squared error, and PPO clips the norm of the "
-        "gradient in its place.",
-        function=functools.partial(variant, critic="huber"),
-    ),
-    Mistake(
-        "half_of_absolute_errors_beyond_1",
-        "Your value loss is half a Huber loss, which holds a half of its own already. Small errors "
-        "count a quarter of their square, large ones with their size. The contract has half the "
-        "mean squared error.",
-        function=functools.partial(variant, critic="half huber"),
-    ),
-    Mistake(
-        "values_held",
-        "You hold the values near what they were before the update, as PPO's code does with an "
-        "option. The contract here has the plain squared error. Values that moved less than the "
-        "clip range hide it, as in the first probe.",
-        function=functools.partial(variant, critic="held"),
-    ),
-    Mistake(
-        "values_clamped",
-        "You clip the values themselves. The clip range is one for the ratio of probabilities. "
-        "Values are on a scale of their own: most of yours have no gradient.",
-        function=functools.partial(variant, critic="clamped"),
-    ),
-    Mistake(
-        "slices_by_own_length",
-        "Your minibatches have the right sizes but hold neighbouring samples, counted off by the "
-        "length of each. The index tensors say which samples belong to a step; their content is "
-        "shuffled. Probes with one minibatch per epoch are right.",
-        function=functools.partial(variant, step="slices by own length"),
-    ),
+MISTAKES = catalogue(
+    """
+    nothing_changes: untouched
+        All weights are as they were before the update: no step reaches them. Is the optimiser's
+        step called, and after the gradients exist?
+    gradients_accumulate: zero="never"
+        Your gradients add up from step to step. The first probe, with a single step, is right. An
+        optimiser does not forget a gradient by itself: backward adds to what is there.
+    old_log_probs_of_every_step: old="each step"
+        Your old log-probabilities are those of the network as it is in the same step, so the ratio
+        is always 1 and nothing is ever clipped. Old means: before the whole update. The first probe
+        is right, because its only step starts there.
+    old_log_probs_of_every_epoch: variant(old="each epoch")
+        You take the old log-probabilities anew in each epoch. The clip range is then one around a
+        policy that moves, and the update can go as far as it likes. Probes with one epoch are
+        right.
+    advantages_not_normalised: advantages="raw"
+        You use the advantages as they come. They should have mean 0 and standard deviation 1 over
+        the rollout first. The value network's weights are right wherever no gradient is clipped.
+    advantages_normalised_per_minibatch: advantages="minibatch"
+        You normalise the advantages of each minibatch by themselves. The contract asks for the mean
+        and the standard deviation of the whole rollout. The first probe, with one minibatch, is
+        right.
+    sample_deviation: advantages="sample"
+        Your standard deviation divides by the number of samples minus one, which is torch's
+        default. The contract divides by the number of samples. The policy's steps are all a little
+        too short.
+    no_epsilon: advantages="no epsilon"
+        Nothing is added to your standard deviation. The probe whose advantages are about 1e-8 shows
+        it: there the small number in the divisor decides, and where all advantages are equal it
+        keeps you from dividing 0 by 0.
+    not_clipped: objective="free"
+        Your ratios are not clipped: with one step the update is right, with several epochs the
+        policy goes too far. See the third probe.
+    no_minimum: variant(objective="clipped only")
+        You use the clipped term alone, without the minimum. Steps that went too far the wrong way
+        have no gradient then and are never corrected. With one step nothing shows.
+    policy_loss_sign: variant(policy_sign=1.0)
+        Your policy moves the wrong way: actions with a positive advantage become less likely. The
+        optimiser makes the loss smaller, and the surrogate should grow.
+    entropy_sign: entropy="cost"
+        Your entropy term has the wrong sign: the update makes the policy less random. A bonus is
+        what is maximised, and the optimiser minimises.
+    entropy_missing: entropy="missing"
+        There is no entropy bonus in your loss. The value network's weights are right wherever no
+        gradient is clipped; the policy's are a little off everywhere.
+    value_loss_not_halved: critic="whole"
+        Your value loss is twice as large as it should be: the contract has half the mean squared
+        error. In the first probe, the value network's step is twice too long.
+    value_loss_missing: variant(critic="missing")
+        Your value network keeps its weights: the loss that you step on does not hold the value
+        loss.
+    value_coef_ignored: critic="coefficient ignored"
+        The value loss enters with full weight: `value_coef` has no effect. In the first probe,
+        compare the step of the value network's weights with the right one.
+    sum_for_mean: variant(average="sum")
+        Your losses are sums over the minibatch. Your steps are too long by the number of samples,
+        except where the clipped norm hides it.
+    gradient_not_clipped: clip="never"
+        The norm of the gradient is not clipped. Probes where it is below the bound are right.
+        Between which two calls do the gradients exist and still matter?
+    clipped_apart: variant(clip="apart")
+        You clip each parameter, or each network, by itself. The norm is that of all parameters
+        together, so that all are scaled by one factor and the direction stays.
+    entries_clipped: variant(clip="entries")
+        You clip every entry of the gradient by itself. That changes its direction. Clipping the
+        norm keeps the direction and shortens the whole.
+    one_step_per_epoch: variant(step="epoch")
+        You take one step per epoch: the gradients of its minibatches are added up first. Every
+        minibatch is followed by a step of its own. Probes with one minibatch per epoch are right.
+    only_the_last_minibatch: variant(step="last minibatch")
+        Only the last minibatch of each epoch makes a step. Probes with one minibatch per epoch are
+        right. Look at the indentation: which lines belong to the inner loop?
+    minibatches_ignored: variant(step="whole rollout")
+        Each of your epochs is one step on the whole rollout. The index tensors say which samples
+        belong to a step. Probes with one minibatch per epoch are right.
+    one_epoch: variant(step="first epoch")
+        You stop after the first epoch. Probes with one epoch are right. Does a `return` or a
+        `break` stand too far to the right, or is there one loop too few?
+    old_log_probs_with_graph: variant(old="graph")
+        Your old log-probabilities still carry their graph, so the gradients of numerator and
+        denominator cancel in the first step, and the second one fails: torch has freed that graph.
+        Do not retain it. The old policy is data. What leaves the graph?
+    old_log_probs_with_retained_graph: variant(old="graph", retain=True)
+        Your old log-probabilities still carry their graph, so the gradients of numerator and
+        denominator cancel in the first step. Retaining the graph, as torch's message advises, only
+        hides the cause. The old policy is data. What leaves the graph?
+    computed_once_with_graph: variant(critic="computed once")
+        Probes with a single step are right; in the others a backward call meets a graph that torch
+        has freed after the one before. Something that the loss needs, such as the values, is
+        computed once before the loops. The networks change with every step.
+    mean_kept: variant(advantages="mean kept")
+        You divide the advantages by their standard deviation but do not subtract their mean.
+        Normalised advantages have mean 0: about half of the actions become less likely.
+    epsilon_under_the_root: variant(advantages="epsilon under the root")
+        Your 1e-8 is added to the variance, under the root. There it counts as a deviation of 1e-4.
+        The contract adds it to the standard deviation itself. See the probe whose advantages are
+        about 1e-8.
+    smaller_ratio_times_advantage: variant(objective="smaller ratio")
+        You take the smaller of the two ratios and multiply by A afterwards. For a negative A the
+        smaller ratio gives the larger product. The comparison is one of products. With one step
+        nothing shows.
+    entropy_summed: variant(entropy="sum")
+        Your entropy bonus is too strong by the number of samples: it is a sum over the minibatch,
+        where the other two losses are means. The value network's weights are right wherever no
+        gradient is clipped.
+    entropy_of_the_whole_rollout: variant(entropy="whole rollout")
+        Your entropy is the mean over the whole rollout in every step. All means of the loss are
+        over the minibatch. Probes with one minibatch per epoch are right.
+    consecutive_slices: variant(step="slices")
+        Your minibatches have the right sizes but hold neighbouring samples, in the order of the
+        rollout. The index tensors say which samples belong to a step; their content is shuffled.
+        Probes with one minibatch per epoch are right.
+    absolute_errors_beyond_1: variant(critic="huber")
+        Large errors of your value network count with their size, not with their square: that is a
+        Huber loss. The contract has half the mean squared error, and PPO clips the norm of the
+        gradient in its place.
+    half_of_absolute_errors_beyond_1: variant(critic="half huber")
+        Your value loss is half a Huber loss, which holds a half of its own already. Small errors
+        count a quarter of their square, large ones with their size. The contract has half the mean
+        squared error.
+    values_held: variant(critic="held")
+        You hold the values near what they were before the update, as PPO's code does with an
+        option. The contract here has the plain squared error. Values that moved less than the clip
+        range hide it, as in the first probe.
+    values_clamped: variant(critic="clamped")
+        You clip the values themselves. The clip range is one for the ratio of probabilities. Values
+        are on a scale of their own: most of yours have no gradient.
+    slices_by_own_length: variant(step="slices by own length")
+        Your minibatches have the right sizes but hold neighbouring samples, counted off by the
+        length of each. The index tensors say which samples belong to a step; their content is
+        shuffled. Probes with one minibatch per epoch are right.
+    """,
+    untouched,
+    variant,
 )
 
 SPEC = Spec(

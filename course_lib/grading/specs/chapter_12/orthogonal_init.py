@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ...spec import Mistake, Probe, Spec
+from ...catalogue import catalogue
+from ...spec import Probe, Spec
 
 SHAPES = {
     "tall, two columns": ((3, 2), 1.0),
@@ -39,7 +40,15 @@ def probes(generator):
         while np.linalg.svd(gaussian)[1].min() < 0.3:
             gaussian = np.round(generator.standard_normal(shape), 2)
         calls.append(Probe(title, (gaussian, float(gain))))
-    return calls
+    large = generator.standard_normal((40, 24))
+    return [
+        *calls,
+        Probe("40 outputs, 24 inputs", (large, 1.0)),
+        Probe("wide, numbers of about 1e-9", (1e-9 * large[:3, :6], 1.0)),
+        Probe("tall, numbers of about 1e9, gain 1e-4", (1e9 * large[:5, :3], 1e-4), 1e-8),
+        Probe("wide, gain 1000", (large[5:7, :4], 1000.0)),
+        Probe("one number", (np.array([[-0.25]]), 2.0)),
+    ]
 
 
 def oracle(gaussian, gain):
@@ -129,131 +138,79 @@ def rows_normalised_afterwards(gaussian, gain):
     return gain * weight / np.linalg.norm(weight, axis=1, keepdims=True)
 
 
-MISTAKES = (
-    Mistake(
-        "wide_not_transposed",
-        "Your tall matrices are right, the wide ones are square: a QR decomposition gives as many "
-        "columns as there can be orthonormal ones. In a wide matrix the rows are to be "
-        "orthonormal. Whose columns are they?",
-        function=never_transposed,
-    ),
-    Mistake(
-        "transposed",
-        "Your matrix has rows and columns exchanged. It should have the shape of the matrix that "
-        "comes in, tall or wide.",
-        {"turned": True},
-    ),
-    Mistake(
-        "gain_missing",
-        "The gain has no effect. The probes with gain 1 are right. What is the length of a column "
-        "of a tall weight matrix with gain 0.5?",
-        {"power": 0.0},
-    ),
-    Mistake(
-        "gain_squared",
-        "The gain enters twice. Columns or rows should have the length gain, so that the Gram "
-        "matrix has its square on the diagonal.",
-        {"power": 2.0},
-    ),
-    Mistake(
-        "gain_divides",
-        "You divide by the gain. A larger gain means larger weights: see the probes with gain 0.5 "
-        "and with gain 3.",
-        {"power": -1.0},
-    ),
-    Mistake(
-        "not_orthogonal",
-        "You return the Gaussian matrix itself, times the gain. Its columns have different lengths "
-        "and are not at right angles: look at the entries of the Gram matrix off its diagonal.",
-        {"made": "nothing"},
-    ),
-    Mistake(
-        "columns_normalised",
-        "Your columns have the right length but are not at right angles: you divide each by its "
-        "norm. That fills the diagonal of the Gram matrix with equal numbers; the others should be "
-        "0.",
-        {"made": "columns"},
-    ),
-    Mistake(
-        "rows_normalised",
-        "Your rows have the right length but are not at right angles: you divide each by its norm. "
-        "Dividing never turns a vector.",
-        {"made": "rows"},
-    ),
-    Mistake(
-        "divided_by_the_norm",
-        "You divide the whole matrix by its norm. That changes its size but no angle. The Gram "
-        "matrix of the short side should be a multiple of the identity.",
-        {"made": "one length"},
-    ),
-    Mistake(
-        "divided_by_the_largest_singular_value",
-        "You divide the whole matrix by its largest singular value. All of the singular values "
-        "should be equal to the gain, not only the largest.",
-        {"made": "largest 1"},
-    ),
-    Mistake(
-        "scaled_by_fan_in",
-        "You divide by the root of the number of inputs. That is another initialisation. It gives "
-        "rows of about the right length, but no right angles.",
-        {"made": "fan in"},
-    ),
-    Mistake(
-        "gaussian_ignored",
-        "Your matrix does not depend on the Gaussian one: it is the identity, cut to shape. It is "
-        "orthogonal, but equal in every network. The space that its columns span should be random.",
-        {"source": "identity"},
-    ),
-    Mistake(
-        "the_other_factor",
-        "You return R of the QR decomposition. It is triangular and square. Which of the two "
-        "factors has orthonormal columns?",
-        function=the_other_factor,
-    ),
-    Mistake(
-        "complete_decomposition",
-        "Your matrix is square: the decomposition has added columns to those that come in. Ask "
-        "for the reduced form, or keep only the first columns.",
-        function=complete,
-    ),
-    Mistake(
-        "lengths_left",
-        "Your columns, or rows, are at right angles, but their lengths are what the projections "
-        "left of them. Off the diagonal the Gram matrix is right, on it the numbers differ.",
-        function=gram_schmidt_without_lengths,
-    ),
-    Mistake(
-        "lengths_without_angles",
-        "Your columns, in a wide matrix your rows, have the right length but are not at right "
-        "angles. Dividing a vector by its norm never turns it. Look off the diagonal of the "
-        "smaller Gram matrix.",
-        {"made": "long vectors"},
-    ),
-    Mistake(
-        "wide_filled_up",
-        "Your wide matrices hold columns of zeros. QR gives orthonormal columns, and a wide matrix "
-        "cannot have as many as it is wide. Its rows are to be orthonormal: what do they become "
-        "when you transpose?",
-        function=wide_filled_up,
-    ),
-    Mistake(
-        "not_transposed_back",
-        "Your wide matrices come back tall. You transpose on the way in, as one should, and forget "
-        "it on the way out.",
-        function=wide_not_turned_back,
-    ),
-    Mistake(
-        "root_of_the_gain",
-        "Your columns or rows have the root of the gain as their length. It is the Gram matrix "
-        "that holds the square of the gain; the matrix itself is scaled by the gain as it is.",
-        {"power": 0.5},
-    ),
-    Mistake(
-        "rows_normalised_afterwards",
-        "Your wide matrices are right. In a tall one you divide every row by its norm at the end, "
-        "and that spoils the right angles of the columns. Only the short side can be orthonormal.",
-        function=rows_normalised_afterwards,
-    ),
+MISTAKES = catalogue(
+    """
+    wide_not_transposed: never_transposed
+        Your tall matrices are right, the wide ones are square: a QR decomposition gives as many
+        columns as there can be orthonormal ones. In a wide matrix the rows are to be orthonormal.
+        Whose columns are they?
+    transposed: turned=True
+        Your matrix has rows and columns exchanged. It should have the shape of the matrix that
+        comes in, tall or wide.
+    gain_missing: power=0.0
+        The gain has no effect. The probes with gain 1 are right. What is the length of a column of
+        a tall weight matrix with gain 0.5?
+    gain_squared: power=2.0
+        The gain enters twice. Columns or rows should have the length gain, so that the Gram matrix
+        has its square on the diagonal.
+    gain_divides: power=-1.0
+        You divide by the gain. A larger gain means larger weights: see the probes with gain 0.5 and
+        with gain 3.
+    not_orthogonal: made="nothing"
+        You return the Gaussian matrix itself, times the gain. Its columns have different lengths
+        and are not at right angles: look at the entries of the Gram matrix off its diagonal.
+    columns_normalised: made="columns"
+        Your columns have the right length but are not at right angles: you divide each by its norm.
+        That fills the diagonal of the Gram matrix with equal numbers; the others should be 0.
+    rows_normalised: made="rows"
+        Your rows have the right length but are not at right angles: you divide each by its norm.
+        Dividing never turns a vector.
+    divided_by_the_norm: made="one length"
+        You divide the whole matrix by its norm. That changes its size but no angle. The Gram matrix
+        of the short side should be a multiple of the identity.
+    divided_by_the_largest_singular_value: made="largest 1"
+        You divide the whole matrix by its largest singular value. All of the singular values should
+        be equal to the gain, not only the largest.
+    scaled_by_fan_in: made="fan in"
+        You divide by the root of the number of inputs. That is another initialisation. It gives
+        rows of about the right length, but no right angles.
+    gaussian_ignored: source="identity"
+        Your matrix does not depend on the Gaussian one: it is the identity, cut to shape. It is
+        orthogonal, but equal in every network. The space that its columns span should be random.
+    the_other_factor: the_other_factor
+        You return R of the QR decomposition. It is triangular and square. Which of the two factors
+        has orthonormal columns?
+    complete_decomposition: complete
+        Your matrix is square: the decomposition has added columns to those that come in. Ask for
+        the reduced form, or keep only the first columns.
+    lengths_left: gram_schmidt_without_lengths
+        Your columns, or rows, are at right angles, but their lengths are what the projections left
+        of them. Off the diagonal the Gram matrix is right, on it the numbers differ.
+    lengths_without_angles: made="long vectors"
+        Your columns, in a wide matrix your rows, have the right length but are not at right angles.
+        Dividing a vector by its norm never turns it. Look off the diagonal of the smaller Gram
+        matrix.
+    wide_filled_up: wide_filled_up
+        Your wide matrices hold columns of zeros. QR gives orthonormal columns, and a wide matrix
+        cannot have as many as it is wide. Its rows are to be orthonormal: what do they become when
+        you transpose?
+    not_transposed_back: wide_not_turned_back
+        Your wide matrices come back tall. You transpose on the way in, as one should, and forget it
+        on the way out.
+    root_of_the_gain: power=0.5
+        Your columns or rows have the root of the gain as their length. It is the Gram matrix that
+        holds the square of the gain; the matrix itself is scaled by the gain as it is.
+    rows_normalised_afterwards: rows_normalised_afterwards
+        Your wide matrices are right. In a tall one you divide every row by its norm at the end, and
+        that spoils the right angles of the columns. Only the short side can be orthonormal.
+    """,
+    never_transposed,
+    the_other_factor,
+    complete,
+    gram_schmidt_without_lengths,
+    wide_filled_up,
+    wide_not_turned_back,
+    rows_normalised_afterwards,
 )
 
 SPEC = Spec(

@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from ...spec import Mistake, Probe, Spec
+from ...catalogue import catalogue
+from ...spec import Probe, Spec
+from ..draws import signed
 
 # Samples seen, samples of the batch, numbers per sample.
 SIZES = {
@@ -28,7 +30,18 @@ def probes(generator):
         )
         spread = generator.permutation(np.arange(-25, 35))[: size * width].reshape(size, width) / 10
         calls.append(Probe(title, (mean, variance, count, np.round(mean + shift + spread, 2))))
-    return [*calls, nothing_yet(generator), far_from_0(generator)]
+    mean, variance, _, batch = calls[4].arguments
+    tiny = 2.0**-20
+    seen = tiny * mean, tiny**2 * variance
+    return [
+        *calls,
+        nothing_yet(generator),
+        Probe("numbers of about 1e-6", (*seen, 4, tiny * batch), tiny**2),
+        Probe("nothing seen yet, numbers of about 1e-6", (*seen, 0, tiny * batch), tiny**2),
+        Probe("1e8 samples seen, a batch far away", (mean, variance, 10**8, 1e8 + batch)),
+        Probe("a batch of 400", (mean, variance, 50, signed(generator, 5, 40, (400, 3)))),
+        far_from_0(generator),
+    ]
 
 
 def nothing_yet(generator):
@@ -57,15 +70,15 @@ def far_from_0(generator):
 def oracle(mean, variance, count, batch):
     """Return the moments of data that has the old moments, with the batch appended to it."""
     if count > 1:
-        # One point on each side and the rest in the middle have any mean and variance.
-        spread = np.sqrt(count * variance / 2)
-        seen = np.stack([mean - spread, mean + spread, *[mean] * (count - 2)])
-        data, weights = np.concatenate([seen, batch]), np.ones(count + len(batch))
+        # Half of them a deviation below the mean and half of them above have these moments.
+        start = mean  # distances from there keep their digits
+        data = np.concatenate([[-np.sqrt(variance), np.sqrt(variance)], batch - start])
+        weights = np.array([count / 2, count / 2, *[1.0] * len(batch)])
     else:
-        data, weights = batch, np.ones(len(batch))
+        start, data, weights = 0.0, batch, np.ones(len(batch))
     total = weights.sum()
     new_mean = weights @ data / total
-    return new_mean, weights @ (data - new_mean) ** 2 / total, int(total)
+    return start + new_mean, weights @ (data - new_mean) ** 2 / total, int(total)
 
 
 def variant(
@@ -110,137 +123,76 @@ def variant(
     return new_mean, new_variance, {"all": count + n, "one": count + 1, "none": count}[counted]
 
 
-MISTAKES = (
-    Mistake(
-        "distance_of_the_means_missing",
-        "Your variance is too small: you average the two variances. If two groups have different "
-        "means, their union spreads wider than either. Imagine two groups of equal numbers, each "
-        "with variance 0.",
-        {"between": "missing"},
-    ),
-    Mistake(
-        "distance_not_squared",
-        "Your variance is off by the distance of the two means, which enters without its square. "
-        "A variance has squared units, and the distance can be negative.",
-        {"between": "not squared"},
-    ),
-    Mistake(
-        "distance_not_divided",
-        "Your variance is too large: the squared distance of the means enters as a part of the sum "
-        "of squares, but is not divided by the number of samples with the rest.",
-        {"between": "not divided"},
-    ),
-    Mistake(
-        "mean_updated_too_early",
-        "Your variance is too small: the distance of the means is taken from the mean that was "
-        "just updated. It is the distance between the batch and what was seen before. Which line "
-        "overwrites the mean?",
-        {"between": "after the mean"},
-    ),
-    Mistake(
-        "squares_about_the_old_mean",
-        "You measure the batch's spread from the old mean. The batch has a mean of its own. Look "
-        "at the probe where nothing was seen yet and the batch is one sample: its variance is 0.",
-        {"about": "old mean"},
-    ),
-    Mistake(
-        "old_data_stay_about_the_old_mean",
-        "You measure the batch's spread from the new mean, but the old variance is still one about "
-        "the old mean. The mean has moved away from the old data too.",
-        {"about": "new mean"},
-    ),
-    Mistake(
-        "weights_swapped",
-        "You weigh the old moments by the size of the batch, and the batch by what was seen "
-        "before. Where nothing was seen yet, your answer is the old moments, which hold nothing.",
-        {"weights": "swapped"},
-    ),
-    Mistake(
-        "plain_average",
-        "You give the old moments and the batch equal weight. 200 samples should count for more "
-        "than eight: see the last probe.",
-        {"weights": "halves"},
-    ),
-    Mistake(
-        "moving_average",
-        "Each of your batches enters with weight 0.1, whatever its size. That is a moving average, "
-        "which forgets. Here every sample ever seen has equal weight.",
-        {"weights": "tenth"},
-    ),
-    Mistake(
-        "sample_variance_of_the_batch",
-        "The variance of your batch divides by its size minus one. With a batch of one sample that "
-        "is 0 divided by 0. The contract divides by the number of samples.",
-        {"ddof": "batch"},
-    ),
-    Mistake(
-        "sample_variance_of_all",
-        "Your variance divides by the number of samples minus one. The contract divides by the "
-        "number of samples; with a single sample, the variance is 0.",
-        {"ddof": "all"},
-    ),
-    Mistake(
-        "count_plus_one",
-        "Your count grows by one per batch. It counts samples: later, each batch would get the "
-        "weight of a single one.",
-        {"counted": "one"},
-    ),
-    Mistake(
-        "count_unchanged",
-        "Your count stays as it was. Mean and variance are right this time, but the next batch "
-        "would enter with too much weight.",
-        {"counted": "none"},
-    ),
-    Mistake(
-        "count_updated_too_early",
-        "You add the batch to the count before you use the count as the weight of the old moments. "
-        "The batch then counts on both sides. See the probes where nothing was seen yet.",
-        {"seen": "counted first"},
-    ),
-    Mistake(
-        "count_at_least_one",
-        "Where nothing was seen yet, the old mean and variance still show in your answer, as if "
-        "they were one sample. With a count of 0 the batch alone decides.",
-        {"seen": "at least one"},
-    ),
-    Mistake(
-        "all_entries_together",
-        "You take mean and variance over all numbers of the batch. Each entry of an observation has "
-        "moments of its own: a position and a speed are on different scales. Which axis counts the "
-        "samples?",
-        {"over": "everything"},
-    ),
-    Mistake(
-        "deviation_returned",
-        "You return the standard deviation. The variance is asked for: variances can be merged "
-        "with the next batch, and the root is taken where one divides.",
-        {"output": "deviation"},
-    ),
-    Mistake(
-        "squares_returned",
-        "You return the sum of the squared distances. The variance is that sum divided by the "
-        "number of samples.",
-        {"output": "squares"},
-    ),
-    Mistake(
-        "plain_average_after_the_first",
-        "Your first batch is right. After that you give the old moments and the batch equal "
-        "weight, whatever their sizes. Each group counts as often as it has samples.",
-        {"weights": "halves", "empty": "own branch"},
-    ),
-    Mistake(
-        "empty_moments_used",
-        "Where nothing was seen yet, your answer is NaN if that stands in mean and variance. A "
-        "count of 0 does not help: 0 times NaN is NaN. What is not known must not enter at all.",
-        {"empty": "used"},
-    ),
-    Mistake(
-        "mean_of_squares",
-        "Your variance is a mean of squares minus a squared mean. Far from 0 both are huge and "
-        "nearly equal, and their difference has no digit left: see the last probe. Square "
-        "distances from a mean, not the numbers themselves.",
-        {"formula": "mean of squares"},
-    ),
+MISTAKES = catalogue(
+    """
+    distance_of_the_means_missing: between="missing"
+        Your variance is too small: you average the two variances. If two groups have different
+        means, their union spreads wider than either. Imagine two groups of equal numbers, each with
+        variance 0.
+    distance_not_squared: between="not squared"
+        Your variance is off by the distance of the two means, which enters without its square. A
+        variance has squared units, and the distance can be negative.
+    distance_not_divided: between="not divided"
+        Your variance is too large: the squared distance of the means enters as a part of the sum of
+        squares, but is not divided by the number of samples with the rest.
+    mean_updated_too_early: between="after the mean"
+        Your variance is too small: the distance of the means is taken from the mean that was just
+        updated. It is the distance between the batch and what was seen before. Which line
+        overwrites the mean?
+    squares_about_the_old_mean: about="old mean"
+        You measure the batch's spread from the old mean. The batch has a mean of its own. Look at
+        the probe where nothing was seen yet and the batch is one sample: its variance is 0.
+    old_data_stay_about_the_old_mean: about="new mean"
+        You measure the batch's spread from the new mean, but the old variance is still one about
+        the old mean. The mean has moved away from the old data too.
+    weights_swapped: weights="swapped"
+        You weigh the old moments by the size of the batch, and the batch by what was seen before.
+        Where nothing was seen yet, your answer is the old moments, which hold nothing.
+    plain_average: weights="halves"
+        You give the old moments and the batch equal weight. 200 samples should count for more than
+        eight: see the last probe.
+    moving_average: weights="tenth"
+        Each of your batches enters with weight 0.1, whatever its size. That is a moving average,
+        which forgets. Here every sample ever seen has equal weight.
+    sample_variance_of_the_batch: ddof="batch"
+        The variance of your batch divides by its size minus one. With a batch of one sample that is
+        0 divided by 0. The contract divides by the number of samples.
+    sample_variance_of_all: ddof="all"
+        Your variance divides by the number of samples minus one. The contract divides by the number
+        of samples; with a single sample, the variance is 0.
+    count_plus_one: counted="one"
+        Your count grows by one per batch. It counts samples: later, each batch would get the weight
+        of a single one.
+    count_unchanged: counted="none"
+        Your count stays as it was. Mean and variance are right this time, but the next batch would
+        enter with too much weight.
+    count_updated_too_early: seen="counted first"
+        You add the batch to the count before you use the count as the weight of the old moments.
+        The batch then counts on both sides. See the probes where nothing was seen yet.
+    count_at_least_one: seen="at least one"
+        Where nothing was seen yet, the old mean and variance still show in your answer, as if they
+        were one sample. With a count of 0 the batch alone decides.
+    all_entries_together: over="everything"
+        You take mean and variance over all numbers of the batch. Each entry of an observation has
+        moments of its own: a position and a speed are on different scales. Which axis counts the
+        samples?
+    deviation_returned: output="deviation"
+        You return the standard deviation. The variance is asked for: variances can be merged with
+        the next batch, and the root is taken where one divides.
+    squares_returned: output="squares"
+        You return the sum of the squared distances. The variance is that sum divided by the number
+        of samples.
+    plain_average_after_the_first: weights="halves", empty="own branch"
+        Your first batch is right. After that you give the old moments and the batch equal weight,
+        whatever their sizes. Each group counts as often as it has samples.
+    empty_moments_used: empty="used"
+        Where nothing was seen yet, your answer is NaN if that stands in mean and variance. A count
+        of 0 does not help: 0 times NaN is NaN. What is not known must not enter at all.
+    mean_of_squares: formula="mean of squares"
+        Your variance is a mean of squares minus a squared mean. Far from 0 both are huge and nearly
+        equal, and their difference has no digit left: see the last probe. Square distances from a
+        mean, not the numbers themselves.
+    """
 )
 
 SPEC = Spec(

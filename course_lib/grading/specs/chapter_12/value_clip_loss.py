@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from ...catalogue import catalogue
 from ...sandbox.tools import gradient, tensor
-from ...spec import Mistake, Probe, Spec
+from ...spec import Probe, Spec
 
 # How far a value has moved, and where its target lies, both from the old value, in clip ranges.
 STAYED, STAYED_BELOW = (0.6, 2.4), (-0.5, 1.7)
@@ -40,6 +41,11 @@ def probes(generator):
         values = np.round(old + moved * jitter[0], 2)
         targets = np.round(old + aims * jitter[1], 2)
         calls.append(Probe(title, (values, targets, old, clip_range)))
+    for title, size, number in (("numbers of about 1e6", 2.0**20, 7), ("about 1e-6", 2.0**-20, 7)):
+        values, targets, old = (size * array[:number] for array in calls[4].arguments[:3])
+        calls.append(Probe(title, (values, targets, old, 1.5 * size), min(size, 1.0) ** 2))
+    many = (np.tile(array, 30) for array in calls[4].arguments[:3])
+    calls.append(Probe("210 samples", (*(a + np.arange(210) for a in many), 1.5)))
     return calls
 
 
@@ -98,119 +104,67 @@ def variant(
     return sign * half * (terms.sum() if average == "sum" else terms.mean())
 
 
-MISTAKES = (
-    Mistake(
-        "smaller_of_the_two",
-        "Of the two squared errors you take the smaller one. As in the policy's objective, the "
-        "pessimistic of the two counts, and of two losses that is the larger. It is sometimes printed as "
-        "a minimum; PPO's code takes the maximum.",
-        {"choose": "smaller"},
-    ),
-    Mistake(
-        "no_maximum",
-        "You use the clipped values alone. A value that moved far away from its target, or past "
-        "it, then has no gradient and stays wrong. See the third and the fourth probe.",
-        {"choose": "clipped"},
-    ),
-    Mistake(
-        "not_clipped",
-        "Your loss is the plain squared error. If you do take the larger of two, ask what is "
-        "clipped: values held near their targets, or clipped errors, are never the larger ones. "
-        "The range is one around the old values. See the second probe.",
-        {"choose": "free"},
-    ),
-    Mistake(
-        "not_halved",
-        "Your loss is twice as large as it should be. The contract has half the mean of the "
-        "squared errors, so that the gradient is the error itself.",
-        {"half": 1.0},
-    ),
-    Mistake(
-        "sum_for_mean",
-        "Your loss is too large by the number of samples: it is a sum. The weight of the value "
-        "loss would depend on the size of the minibatch.",
-        {"average": "sum"},
-    ),
-    Mistake(
-        "mean_before_maximum",
-        "You average first and take the larger of the two means. The choice is made for every "
-        "sample by itself: one value that left the range must not decide for the others.",
-        {"average": "before choosing"},
-    ),
-    Mistake(
-        "clipped_around_0",
-        "You clip the values themselves to plus or minus the range. The range bounds how far a "
-        "value moves from the old one. Where should its middle lie?",
-        {"around": "0"},
-    ),
-    Mistake(
-        "old_values_not_added",
-        "You clip the change of the value, which is right, but compare that change with the "
-        "target. A change is no value: what has to be added to it?",
-        {"around": "old, only the change"},
-    ),
-    Mistake(
-        "range_is_relative",
-        "You clip the quotient of new and old value, as if it were a ratio of probabilities. Values "
-        "are on a scale of their own and may be negative. The range here is a distance.",
-        {"around": "old, relative"},
-    ),
-    Mistake(
-        "errors_clipped",
-        "You clip the errors, the distances to the targets. The range is one around the old "
-        "values. Which distance should stay small in one update?",
-        {"choose": "clipped", "around": "error"},
-    ),
-    Mistake(
-        "only_clipped_above",
-        "Values that fell below the range are not held. See the second probe: one value moved up, "
-        "one moved down, and only the first is right.",
-        {"edge": "above only"},
-    ),
-    Mistake(
-        "only_clipped_below",
-        "Values that rose above the range are not held. See the second probe: one value moved up, "
-        "one moved down, and only the second is right.",
-        {"edge": "below only"},
-    ),
-    Mistake(
-        "absolute_errors",
-        "You take absolute errors in place of squared ones. Their gradient does not tell a large "
-        "error from a small one, and what they estimate is the median, not the mean.",
-        {"power": "size"},
-    ),
-    Mistake(
-        "sign",
-        "Your loss is negative. A squared error is minimised as it stands; minus signs belong to "
-        "what is maximised.",
-        {"sign": -1.0},
-    ),
-    Mistake(
-        "detached",
-        "The loss is the right number, but it has no gradient: the values are cut off from the "
-        "network. Only the targets and the old values are constants.",
-        {"cut": "everything"},
-    ),
-    Mistake(
-        "larger_before_the_square",
-        "You take the larger of the two errors with their signs, and square it then. Of two "
-        "negative errors that is the one nearer to 0. Compare the squares.",
-        {"choose": "larger error"},
-    ),
-    Mistake(
-        "held_value_detached",
-        "The loss is right, but inside the range your gradient is half of what it should be. There "
-        "both squares are equal and share the gradient, and the held value is cut off from the "
-        "network. Only the old values are constants.",
-        {"cut": "held"},
-    ),
-    Mistake(
-        "free_value_detached",
-        "The loss is right, but the plain squared error is cut off from the network. Inside the "
-        "range the gradient is half of what it should be, and where a value moved away from its "
-        "target there is none. Which of your lines leaves the graph?",
-        {"cut": "free"},
-    ),
+MISTAKES = catalogue(
+    """
+    smaller_of_the_two: choose="smaller"
+        Of the two squared errors you take the smaller one. As in the policy's objective, the
+        pessimistic of the two counts, and of two losses that is the larger. It is sometimes printed
+        as a minimum; PPO's code takes the maximum.
+    no_maximum: choose="clipped"
+        You use the clipped values alone. A value that moved far away from its target, or past it,
+        then has no gradient and stays wrong. See the third and the fourth probe.
+    not_clipped: choose="free"
+        Your loss is the plain squared error. If you do take the larger of two, ask what is clipped:
+        values held near their targets, or clipped errors, are never the larger ones. The range is
+        one around the old values. See the second probe.
+    not_halved: half=1.0
+        Your loss is twice as large as it should be. The contract has half the mean of the squared
+        errors, so that the gradient is the error itself.
+    sum_for_mean: average="sum"
+        Your loss is too large by the number of samples: it is a sum. The weight of the value loss
+        would depend on the size of the minibatch.
+    mean_before_maximum: average="before choosing"
+        You average first and take the larger of the two means. The choice is made for every sample
+        by itself: one value that left the range must not decide for the others.
+    clipped_around_0: around="0"
+        You clip the values themselves to plus or minus the range. The range bounds how far a value
+        moves from the old one. Where should its middle lie?
+    old_values_not_added: around="old, only the change"
+        You clip the change of the value, which is right, but compare that change with the target. A
+        change is no value: what has to be added to it?
+    range_is_relative: around="old, relative"
+        You clip the quotient of new and old value, as if it were a ratio of probabilities. Values
+        are on a scale of their own and may be negative. The range here is a distance.
+    errors_clipped: choose="clipped", around="error"
+        You clip the errors, the distances to the targets. The range is one around the old values.
+        Which distance should stay small in one update?
+    only_clipped_above: edge="above only"
+        Values that fell below the range are not held. See the second probe: one value moved up, one
+        moved down, and only the first is right.
+    only_clipped_below: edge="below only"
+        Values that rose above the range are not held. See the second probe: one value moved up, one
+        moved down, and only the second is right.
+    absolute_errors: power="size"
+        You take absolute errors in place of squared ones. Their gradient does not tell a large
+        error from a small one, and what they estimate is the median, not the mean.
+    sign: sign=-1.0
+        Your loss is negative. A squared error is minimised as it stands; minus signs belong to what
+        is maximised.
+    detached: cut="everything"
+        The loss is the right number, but it has no gradient: the values are cut off from the
+        network. Only the targets and the old values are constants.
+    larger_before_the_square: choose="larger error"
+        You take the larger of the two errors with their signs, and square it then. Of two negative
+        errors that is the one nearer to 0. Compare the squares.
+    held_value_detached: cut="held"
+        The loss is right, but inside the range your gradient is half of what it should be. There
+        both squares are equal and share the gradient, and the held value is cut off from the
+        network. Only the old values are constants.
+    free_value_detached: cut="free"
+        The loss is right, but the plain squared error is cut off from the network. Inside the range
+        the gradient is half of what it should be, and where a value moved away from its target
+        there is none. Which of your lines leaves the graph?
+    """
 )
 
 SPEC = Spec(

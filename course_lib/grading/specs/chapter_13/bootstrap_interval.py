@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from ...spec import Mistake, Probe, Spec
+from ...catalogue import catalogue
+from ...spec import Probe, Spec
 
 SIZES = {
     "four runs, nine resamples, level 0.5": (4, 9, 0.5),
@@ -23,7 +24,15 @@ def probes(generator):
         scores[generator.integers(runs)] -= 60
         indices = generator.integers(runs, size=(resamples, runs))
         calls.append(Probe(title, (scores, indices, level)))
-    return calls
+    scores, indices, _ = calls[1].arguments
+    drawn = generator.integers(41, size=(1500, 41))
+    many = generator.permutation(np.arange(-90, 300))[:41] / 10
+    return [
+        *calls,
+        Probe("41 runs, 1500 resamples, level 0.997", (many, drawn, 0.997)),
+        Probe("scores of about 1e7, level 0.03", (1e6 * scores, indices, 0.03)),
+        Probe("scores of about 1e-8, level 0.683", (1e-9 * scores, indices, 0.683), 1e-9),
+    ]
 
 
 def middle_mean(numbers):
@@ -112,128 +121,69 @@ def variant(
     return (high, low) if order == "high first" else (low, high)
 
 
-MISTAKES = (
-    Mistake(
-        "mean_for_iqm",
-        "Your interval is that of the plain mean: a resample that drew the collapsed run twice or "
-        "three times moves it far down. Which statistic is asked for?",
-        {"statistic": "mean"},
-    ),
-    Mistake(
-        "median_for_iqm",
-        "Your interval is that of the median. Asked for is that of the interquartile mean, which "
-        "averages the whole middle half of a resample.",
-        {"statistic": "median"},
-    ),
-    Mistake(
-        "whole_tail_at_either_end",
-        "You cut off 1 - level at either end, so your interval is too narrow: it holds 90 % where "
-        "95 % are asked for. How is what lies outside shared between the two ends?",
-        {"tails": "one"},
-    ),
-    Mistake(
-        "half_a_tail_too_little",
-        "Your interval is too wide: the share outside is divided between the two ends once too "
-        "often.",
-        {"tails": "quarter"},
-    ),
-    Mistake(
-        "level_ignored",
-        "The level has no effect: your interval is always the one for 95 %. The probe at that "
-        "level is right, the others are too wide.",
-        arguments={"level": 0.95},
-    ),
-    Mistake(
-        "basic_interval",
-        "You reflect the quantiles at the estimate from the runs themselves. That is the basic "
-        "bootstrap interval. The percentile interval, asked for here, takes the quantiles of the "
-        "resampled statistic as they are.",
-        {"interval": "basic"},
-    ),
-    Mistake(
-        "one_deviation",
-        "You return the estimate plus and minus one standard deviation of the resampled "
-        "statistic. That takes no account of the level, and is symmetric where the resamples are "
-        "not.",
-        {"interval": "deviation"},
-    ),
-    Mistake(
-        "normal_approximation",
-        "You assume that the resampled statistic is normal: your interval lies symmetrically "
-        "about the estimate. A bootstrap with a collapsed run among the scores is lopsided. Read "
-        "the interval off the resamples themselves.",
-        {"interval": "normal"},
-    ),
-    Mistake(
-        "error_of_the_resamples",
-        "Your interval shrinks with the number of resamples. More resamples make the interval "
-        "more exact, not narrower: only more runs do that. What is divided by the root of their "
-        "number?",
-        {"interval": "standard error"},
-    ),
-    Mistake(
-        "extremes",
-        "You return the smallest and the largest of the resampled statistics. They hold all "
-        "resamples, whatever the level is, and drift apart as more are drawn.",
-        {"interval": "extremes"},
-    ),
-    Mistake(
-        "distances_from_the_estimate",
-        "You return how far the limits lie from the estimate. That is what an errorbar plot "
-        "wants; asked for are the limits themselves.",
-        {"interval": "distances"},
-    ),
-    Mistake(
-        "pooled_resamples",
-        "You take quantiles of the drawn scores themselves. They say how much runs differ from "
-        "each other, not how well their interquartile mean is known. What is computed once per "
-        "resample?",
-        {"resample": "pooled"},
-    ),
-    Mistake(
-        "not_resampled",
-        "Both your limits are equal: every resample is the original list of runs. What do the "
-        "rows of `indices` choose?",
-        {"resample": "none"},
-    ),
-    Mistake(
-        "along_the_wrong_axis",
-        "You summarise over the resamples where it should be over the runs of one resample: you "
-        "have as many summaries as runs, and they hardly differ. Which axis of the drawn scores "
-        "counts runs, and which one does your function for the interquartile mean take?",
-        {"resample": "columns"},
-    ),
-    Mistake(
-        "high_first",
-        "Your limits are right but in the wrong order: the lower one comes first.",
-        {"order": "high first"},
-    ),
-    Mistake(
-        "nearest_resample",
-        "Your limits are resampled values themselves. Where a quantile falls between two of them, "
-        "it is interpolated in proportion, which is the default of the usual libraries.",
-        {"method": "lower"},
-    ),
-    Mistake(
-        "level_as_the_tail",
-        "You leave level / 2 outside at either end. The level is what lies inside; what remains to "
-        "1 is left outside. At level 0.5 the two are equal, so the first probe is right. The others "
-        "are much too narrow.",
-        {"tails": "level"},
-    ),
-    Mistake(
-        "percentiles_of_fractions",
-        "Both your limits lie at the very bottom of the resamples. A function for percentiles "
-        "counts from 0 to 100, one for quantiles from 0 to 1.",
-        {"method": "hundredths"},
-    ),
-    Mistake(
-        "counted_resamples",
-        "You sort the resampled values and pick two of them by a rounded index. Where a quantile "
-        "falls between two values it is interpolated in proportion, and the first of B values has "
-        "share 0, the last one share 1: there are B - 1 gaps.",
-        {"method": "counted"},
-    ),
+MISTAKES = catalogue(
+    """
+    mean_for_iqm: statistic="mean"
+        Your interval is that of the plain mean: a resample that drew the collapsed run twice or
+        three times moves it far down. Which statistic is asked for?
+    median_for_iqm: statistic="median"
+        Your interval is that of the median. Asked for is that of the interquartile mean, which
+        averages the whole middle half of a resample.
+    whole_tail_at_either_end: tails="one"
+        You cut off 1 - level at either end, so your interval is too narrow: it holds 90 % where 95
+        % are asked for. How is what lies outside shared between the two ends?
+    half_a_tail_too_little: tails="quarter"
+        Your interval is too wide: the share outside is divided between the two ends once too often.
+    level_ignored: ignores(level=0.95)
+        The level has no effect: your interval is always the one for 95 %. The probe at that level
+        is right, the others are too wide.
+    basic_interval: interval="basic"
+        You reflect the quantiles at the estimate from the runs themselves. That is the basic
+        bootstrap interval. The percentile interval, asked for here, takes the quantiles of the
+        resampled statistic as they are.
+    one_deviation: interval="deviation"
+        You return the estimate plus and minus one standard deviation of the resampled statistic.
+        That takes no account of the level, and is symmetric where the resamples are not.
+    normal_approximation: interval="normal"
+        You assume that the resampled statistic is normal: your interval lies symmetrically about
+        the estimate. A bootstrap with a collapsed run among the scores is lopsided. Read the
+        interval off the resamples themselves.
+    error_of_the_resamples: interval="standard error"
+        Your interval shrinks with the number of resamples. More resamples make the interval more
+        exact, not narrower: only more runs do that. What is divided by the root of their number?
+    extremes: interval="extremes"
+        You return the smallest and the largest of the resampled statistics. They hold all
+        resamples, whatever the level is, and drift apart as more are drawn.
+    distances_from_the_estimate: interval="distances"
+        You return how far the limits lie from the estimate. That is what an errorbar plot wants;
+        asked for are the limits themselves.
+    pooled_resamples: resample="pooled"
+        You take quantiles of the drawn scores themselves. They say how much runs differ from each
+        other, not how well their interquartile mean is known. What is computed once per resample?
+    not_resampled: resample="none"
+        Both your limits are equal: every resample is the original list of runs. What do the rows of
+        `indices` choose?
+    along_the_wrong_axis: resample="columns"
+        You summarise over the resamples where it should be over the runs of one resample: you have
+        as many summaries as runs, and they hardly differ. Which axis of the drawn scores counts
+        runs, and which one does your function for the interquartile mean take?
+    high_first: order="high first"
+        Your limits are right but in the wrong order: the lower one comes first.
+    nearest_resample: method="lower"
+        Your limits are resampled values themselves. Where a quantile falls between two of them, it
+        is interpolated in proportion, which is the default of the usual libraries.
+    level_as_the_tail: tails="level"
+        You leave level / 2 outside at either end. The level is what lies inside; what remains to 1
+        is left outside. At level 0.5 the two are equal, so the first probe is right. The others are
+        much too narrow.
+    percentiles_of_fractions: method="hundredths"
+        Both your limits lie at the very bottom of the resamples. A function for percentiles counts
+        from 0 to 100, one for quantiles from 0 to 1.
+    counted_resamples: method="counted"
+        You sort the resampled values and pick two of them by a rounded index. Where a quantile
+        falls between two values it is interpolated in proportion, and the first of B values has
+        share 0, the last one share 1: there are B - 1 gaps.
+    """
 )
 
 SPEC = Spec(

@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from ...spec import Mistake, Probe, Spec
+from ...catalogue import catalogue
+from ...spec import Probe, Spec
 
 Z = 1.959963984540054  # 97.5 % of a normal distribution lie below
 # runs, how many of them lie below the threshold, how many on it, how many have diverged
@@ -24,13 +25,26 @@ def probes(generator):
     calls = []
     for title, (runs, failed, equal, diverged) in COUNTS.items():
         threshold = float(generator.choice([-1, 1]) * generator.integers(20, 90)) / 10
+        if diverged:  # a NaN that counts as 0, or as a large number, is no failure there
+            threshold = -abs(threshold)
         distance = generator.integers(5, 400, size=runs) / 10
         signs = np.where(np.arange(runs) < failed, -1.0, 1.0)
         returns = threshold + signs * distance
         returns[runs - equal :] = threshold
         returns[failed : failed + diverged] = np.nan
         calls.append(Probe(title, (generator.permutation(returns), threshold)))
-    return calls
+    near = 4 + np.array([-1.0, -(2.0**-18), 0.0, 2.0**-18, 1.0])
+    return [
+        *calls,
+        Probe("returns a millionth below and above the threshold", (near, 4.0)),
+        Probe("returns of about 1e-8", (1e-8 * np.array([1.0, 3.0, 2.0, -1.0]), 2e-8)),
+        Probe("a threshold of 0, a run diverged", (np.array([-0.5, np.nan, 0.5, 0.0, 2.0]), 0.0)),
+        Probe("a large threshold, a run diverged", (np.array([-5e3, np.nan, 1e4]), 5e3)),
+        Probe("a low threshold, a run diverged", (np.array([np.nan, -1e6, -2e6, -3e6]), -4e6)),
+        Probe("infinite returns", (np.array([np.inf, -np.inf, 1.0, 2.0]), 1.5)),
+        Probe("5000 runs, one of them failed", (np.append(np.arange(4999.0), -1.0), -0.5)),
+        Probe("one run, which failed", (np.array([-1.0]), 2.0)),
+    ]
 
 
 def oracle(returns, threshold):
@@ -71,7 +85,7 @@ def variant(
     inside = {
         "wilson": p * (1 - p) / n + z**2 / (4 * n**2),
         "wald": p * (1 - p) / n,
-        "sample": p * (1 - p) / (n - 1) + z**2 / (4 * n**2),
+        "sample": p * (1 - p) / (n - 1 or np.nan) + z**2 / (4 * n**2),
         "n not squared": p * (1 - p) / n + z**2 / (4 * n),
         "not halved": p * (1 - p) / n + z**2 / n**2,
         "of one run": p * (1 - p) + z**2 / (4 * n**2),
@@ -116,175 +130,92 @@ def corrected(returns, threshold):
     return p, below if count else 0.0, above if count < n else 1.0
 
 
-MISTAKES = (
-    Mistake(
-        "wald_interval",
-        "Your interval is the normal approximation about the share. Where no run or every run "
-        "failed it has no width at all, as if six runs could prove that nothing ever fails; with "
-        "one failure in five it reaches below 0. Wilson's interval does neither.",
-        {"centre": "share", "spread": "wald"},
-    ),
-    Mistake(
-        "wald_interval_clipped",
-        "Your interval is the normal approximation about the share, cut off at 0 and 1. Where no "
-        "run failed it still has no width, as if six runs could prove that nothing ever fails.",
-        {"centre": "share", "spread": "wald", "output": "clipped"},
-    ),
-    Mistake(
-        "centred_on_the_share",
-        "The width under the root is Wilson's, but the interval is centred on the share itself, "
-        "so that it leaves the range from 0 to 1. Wilson's centre is pulled towards one half.",
-        {"centre": "share"},
-    ),
-    Mistake(
-        "root_without_the_second_term",
-        "The centre is Wilson's, but under the root stands the variance of the share alone. Where "
-        "no run failed your interval has no width. Which term under the root stays when the share "
-        "is 0?",
-        {"spread": "wald"},
-    ),
-    Mistake(
-        "agresti_coull",
-        "You use the normal approximation about Wilson's centre: the interval of Agresti and "
-        "Coull. It is wider, and where no run failed it reaches below 0. Asked for is the score "
-        "interval.",
-        {"spread": "agresti"},
-    ),
-    Mistake(
-        "quarter_missing",
-        "The second term under your root is four times too large. Where no run failed, the lower "
-        "limit must be 0; yours is negative.",
-        {"spread": "not halved"},
-    ),
-    Mistake(
-        "sample_variance",
-        "Under your root the variance of the share is divided by the number of runs minus one. "
-        "Where no run or every run failed you are right; elsewhere you are a little too wide.",
-        {"spread": "sample"},
-    ),
-    Mistake(
-        "spread_of_one_run",
-        "Under your root stands the variance of one run, not of a share of many. Your interval "
-        "hardly narrows when more runs are made.",
-        {"spread": "of one run"},
-    ),
-    Mistake(
-        "half_width_not_divided",
-        "The centre is right but the interval is too wide: the fraction in front of Wilson's "
-        "formula holds for the term with the root as well. Where no run failed, your lower limit "
-        "is not 0.",
-        {"divide": "centre"},
-    ),
-    Mistake(
-        "centre_not_divided",
-        "The width is right but the interval lies too high: the fraction in front of Wilson's "
-        "formula holds for the centre as well. With four failures in four your upper limit "
-        "exceeds 1.",
-        {"divide": "half"},
-    ),
-    Mistake(
-        "nothing_divided",
-        "Neither the centre nor the width is divided by Wilson's denominator. With four failures "
-        "in four your upper limit exceeds 1. The fewer runs, the larger the error.",
-        {"divide": "nothing"},
-    ),
-    Mistake(
-        "one_sided_quantile",
-        "Your interval is too narrow: 1.645 belongs to 95 % on one side, which leaves 90 % "
-        "between the limits. How much may lie outside at either end?",
-        {"z": 1.6448536269514722},
-    ),
-    Mistake(
-        "one_standard_error",
-        "Your interval is about half as wide as it should be: it is one standard error to either "
-        "side, which holds about two thirds. Which number of standard errors holds 95 %?",
-        {"z": 1.0},
-    ),
-    Mistake(
-        "two_standard_errors",
-        "Your interval is slightly too wide: 2 is only the rule of thumb. Take the quantile of "
-        "the normal distribution with at least five digits.",
-        {"z": 2.0},
-    ),
-    Mistake(
-        "threshold_fails",
-        "A run whose return lies exactly on the threshold has not failed: failing is being below. "
-        "The probe with nine runs shows it.",
-        {"failed": "at most"},
-    ),
-    Mistake(
-        "nan_is_no_failure",
-        "Two runs of the sixth probe diverged, and you count them as successes. NaN is neither "
-        "below nor above anything: every comparison with it is false. Which comparison gives the "
-        "right answer for it by being false?",
-        {"diverged": "succeeded"},
-    ),
-    Mistake(
-        "nan_left_out",
-        "You leave the diverged runs out of the count. Whoever drops the runs that diverged "
-        "reports the failure rate of the rest. A run with NaN has failed, and it is one of the "
-        "runs.",
-        {"diverged": "left out"},
-    ),
-    Mistake(
-        "success_rate",
-        "You return the share of runs that succeeded, with its interval. Both are one minus what "
-        "is asked for.",
-        {"output": "success"},
-    ),
-    Mistake(
-        "percent",
-        "Your numbers are percentages. Asked for are shares, between 0 and 1.",
-        {"unit": "percent"},
-    ),
-    Mistake(
-        "number_of_runs",
-        "Your numbers count runs. Asked for are shares of all runs, between 0 and 1.",
-        {"unit": "runs"},
-    ),
-    Mistake(
-        "half_widths",
-        "You return the half-width of the interval in the place of its limits. The limits are not "
-        "symmetric about the share, so the width alone does not tell them.",
-        {"output": "width"},
-    ),
-    Mistake(
-        "centre_for_the_rate",
-        "The limits are right, but the first number is the centre of the interval. The rate that "
-        "is reported is the share that was seen; where no run failed, it is 0.",
-        {"output": "centre first"},
-    ),
-    Mistake(
-        "high_first",
-        "The limits have changed places. After the rate comes the lower limit, then the upper one.",
-        {"output": "swapped"},
-    ),
-    Mistake(
-        "clopper_pearson",
-        "Your interval is the one of Clopper and Pearson. It is called exact because it never "
-        "covers too little, and pays with its width. Asked for is the score interval, which has a "
-        "closed form.",
-        function=exact,
-    ),
-    Mistake(
-        "corrected_for_continuity",
-        "Your interval is Wilson's with a correction for continuity, which makes it wider. Some "
-        "libraries correct by default. Asked for is the plain score interval.",
-        function=corrected,
-    ),
-    Mistake(
-        "count_first",
-        "Your limits are right, but the first number is how many runs failed. Asked for is their "
-        "share, which lies between the limits.",
-        {"output": "count first"},
-    ),
-    Mistake(
-        "n_not_squared",
-        "Your interval is too wide: under the root, the term with z squared is divided by 4 n where "
-        "it should shrink with the square of n. With many runs it must vanish beside the other "
-        "term.",
-        {"spread": "n not squared"},
-    ),
+MISTAKES = catalogue(
+    """
+    wald_interval: centre="share", spread="wald"
+        Your interval is the normal approximation about the share. Where no run or every run failed
+        it has no width at all, as if six runs could prove that nothing ever fails; with one failure
+        in five it reaches below 0. Wilson's interval does neither.
+    wald_interval_clipped: centre="share", spread="wald", output="clipped"
+        Your interval is the normal approximation about the share, cut off at 0 and 1. Where no run
+        failed it still has no width, as if six runs could prove that nothing ever fails.
+    centred_on_the_share: centre="share"
+        The width under the root is Wilson's, but the interval is centred on the share itself, so
+        that it leaves the range from 0 to 1. Wilson's centre is pulled towards one half.
+    root_without_the_second_term: spread="wald"
+        The centre is Wilson's, but under the root stands the variance of the share alone. Where no
+        run failed your interval has no width. Which term under the root stays when the share is 0?
+    agresti_coull: spread="agresti"
+        You use the normal approximation about Wilson's centre: the interval of Agresti and Coull.
+        It is wider, and where no run failed it reaches below 0. Asked for is the score interval.
+    quarter_missing: spread="not halved"
+        The second term under your root is four times too large. Where no run failed, the lower
+        limit must be 0; yours is negative.
+    sample_variance: spread="sample"
+        Under your root the variance of the share is divided by the number of runs minus one. Where
+        no run or every run failed you are right; elsewhere you are a little too wide.
+    spread_of_one_run: spread="of one run"
+        Under your root stands the variance of one run, not of a share of many. Your interval hardly
+        narrows when more runs are made.
+    half_width_not_divided: divide="centre"
+        The centre is right but the interval is too wide: the fraction in front of Wilson's formula
+        holds for the term with the root as well. Where no run failed, your lower limit is not 0.
+    centre_not_divided: divide="half"
+        The width is right but the interval lies too high: the fraction in front of Wilson's formula
+        holds for the centre as well. With four failures in four your upper limit exceeds 1.
+    nothing_divided: divide="nothing"
+        Neither the centre nor the width is divided by Wilson's denominator. With four failures in
+        four your upper limit exceeds 1. The fewer runs, the larger the error.
+    one_sided_quantile: z=1.6448536269514722
+        Your interval is too narrow: 1.645 belongs to 95 % on one side, which leaves 90 % between
+        the limits. How much may lie outside at either end?
+    one_standard_error: z=1.0
+        Your interval is about half as wide as it should be: it is one standard error to either
+        side, which holds about two thirds. Which number of standard errors holds 95 %?
+    two_standard_errors: z=2.0
+        Your interval is slightly too wide: 2 is only the rule of thumb. Take the quantile of the
+        normal distribution with at least five digits.
+    threshold_fails: failed="at most"
+        A run whose return lies exactly on the threshold has not failed: failing is being below. The
+        probe with nine runs shows it.
+    nan_is_no_failure: diverged="succeeded"
+        Two runs of the sixth probe diverged, and you count them as successes. NaN is neither below
+        nor above anything: every comparison with it is false. Which comparison gives the right
+        answer for it by being false?
+    nan_left_out: diverged="left out"
+        You leave the diverged runs out of the count. Whoever drops the runs that diverged reports
+        the failure rate of the rest. A run with NaN has failed, and it is one of the runs.
+    success_rate: output="success"
+        You return the share of runs that succeeded, with its interval. Both are one minus what is
+        asked for.
+    percent: unit="percent"
+        Your numbers are percentages. Asked for are shares, between 0 and 1.
+    number_of_runs: unit="runs"
+        Your numbers count runs. Asked for are shares of all runs, between 0 and 1.
+    half_widths: output="width"
+        You return the half-width of the interval in the place of its limits. The limits are not
+        symmetric about the share, so the width alone does not tell them.
+    centre_for_the_rate: output="centre first"
+        The limits are right, but the first number is the centre of the interval. The rate that is
+        reported is the share that was seen; where no run failed, it is 0.
+    high_first: output="swapped"
+        The limits have changed places. After the rate comes the lower limit, then the upper one.
+    clopper_pearson: exact
+        Your interval is the one of Clopper and Pearson. It is called exact because it never covers
+        too little, and pays with its width. Asked for is the score interval, which has a closed
+        form.
+    corrected_for_continuity: corrected
+        Your interval is Wilson's with a correction for continuity, which makes it wider. Some
+        libraries correct by default. Asked for is the plain score interval.
+    count_first: output="count first"
+        Your limits are right, but the first number is how many runs failed. Asked for is their
+        share, which lies between the limits.
+    n_not_squared: spread="n not squared"
+        Your interval is too wide: under the root, the term with z squared is divided by 4 n where
+        it should shrink with the square of n. With many runs it must vanish beside the other term.
+    """,
+    exact,
+    corrected,
 )
 
 SPEC = Spec(

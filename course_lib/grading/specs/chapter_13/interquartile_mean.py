@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from ...spec import Mistake, Probe, Spec
+from ...catalogue import catalogue
+from ...spec import Probe, Spec
 
 SHAPES = {
     "four runs, one evaluation": (4, 1),
@@ -25,7 +26,16 @@ def probes(generator):
         scores = scores.reshape(runs, points)
         scores[generator.integers(runs, size=points), np.arange(points)] -= 40
         calls.append(Probe(title, (scores,)))
-    return calls
+    many = generator.permutation(np.arange(-90, 300))[:164].reshape(82, 2) / 10
+    tied = np.array([1.0, 3.0, 3.0, 3.0, 3.0, 8.0, 9.0, 9.0, 9.0, 2.0])[:, None] * [1.0, -1.0]
+    return [
+        *calls,
+        Probe("82 runs", (many,)),
+        Probe("ten runs with equal scores", (generator.permutation(tied),)),
+        Probe("nine runs, scores of about 1e7", (1e6 * many[:9],)),
+        Probe("eleven runs, scores of about 1e-8", (1e-9 * many[:11],), 1e-9),
+        Probe("five runs, all scores are equal", (np.full((5, 2), 0.1),)),
+    ]
 
 
 def oracle(scores):
@@ -116,140 +126,84 @@ def empty_slice(scores):
     return kept.mean(axis=0) if len(kept) else np.full(scores.shape[1], np.nan)
 
 
-MISTAKES = (
-    Mistake(
-        "plain_mean",
-        "Your answer is the mean over all runs: nothing is left out. Each column holds one run "
-        "that collapsed, and it pulls yours down. With three runs, where nothing is left out, you "
-        "are right.",
-        {"cut": "nothing"},
-    ),
-    Mistake(
-        "not_sorted",
-        "You leave out the first and the last runs of the table, whatever they scored. The order "
-        "of the runs is an accident of their seeds. What must happen before two ends can be cut?",
-        {"order": "as given"},
-    ),
-    Mistake(
-        "sorted_along_the_row",
-        "You sort every run over its evaluations, so a column holds scores of different "
-        "evaluations. Sorting goes along the last axis unless it is told otherwise. Which axis "
-        "counts runs?",
-        {"order": "within runs"},
-    ),
-    Mistake(
-        "whole_runs_left_out",
-        "You rank the runs once, by their mean over all evaluations, and leave out whole runs. "
-        "With one evaluation that is the same. A run can be among the best early and among the "
-        "worst late: every column has its own middle half.",
-        {"order": "whole runs"},
-    ),
-    Mistake(
-        "ranked_by_the_last_evaluation",
-        "You rank the runs by their last evaluation and leave the same runs out of every column. "
-        "Your last column is right, the others are not: each has its own middle half.",
-        {"order": "last"},
-    ),
-    Mistake(
-        "best_runs_only_cut",
-        "You leave out the best quarter but keep the worst one, so your answer is too low. The "
-        "interquartile mean leaves out as many at either end.",
-        {"ends": "top"},
-    ),
-    Mistake(
-        "worst_runs_only_cut",
-        "You leave out the worst quarter but keep the best one, so your answer is too high. That "
-        "would be a way to hide failures. As many go at either end.",
-        {"ends": "bottom"},
-    ),
-    Mistake(
-        "a_quarter_in_all",
-        "You leave out a quarter of the runs in all, an eighth at either end. Interquartile means "
-        "between the quartiles: how much of the data lies there?",
-        {"cut": "eighth"},
-    ),
-    Mistake(
-        "a_third_at_either_end",
-        "You leave out a third of the runs at either end. Four, five and eight runs hide it. "
-        "Which share of the runs lies below the first quartile?",
-        {"cut": "third"},
-    ),
-    Mistake(
-        "rounded_up",
-        "Where the number of runs is not divisible by 4 you leave out one run too many at either "
-        "end. With five runs you keep one. The task says in which direction a quarter of the "
-        "number is rounded.",
-        {"cut": "ceiling"},
-    ),
-    Mistake(
-        "between_percentiles",
-        "You keep the scores between the two quartiles that a percentile function reports. It "
-        "interpolates, so with three, six or seven runs you lose one run more at either end than "
-        "the definition by counting does. Count runs instead.",
-        {"cut": "percentiles"},
-    ),
-    Mistake(
-        "weighted_edges",
-        "Where the number of runs is not divisible by 4, yours counts the runs at the edges in "
-        "part, so that exactly half of the weight stays. That definition exists, but this book "
-        "and the usual libraries keep whole runs.",
-        function=weighted,
-    ),
-    Mistake(
-        "winsorised",
-        "You pull the extreme scores in to the nearest one that is kept, and count them there. "
-        "That is a winsorised mean. Here they are left out, also from the number by which the sum "
-        "is divided.",
-        function=winsorised,
-    ),
-    Mistake(
-        "divided_by_all_runs",
-        "You add up the middle runs but divide by the number of all runs. Your answer is too "
-        "close to 0, by the share that was left out.",
-        {"average": "zeros"},
-    ),
-    Mistake(
-        "sum_of_the_middle",
-        "You add up the middle runs without dividing. With eight runs yours is four times as "
-        "large as it should be.",
-        {"average": "sum"},
-    ),
-    Mistake(
-        "median",
-        "Your answer is the median. It uses one run or two and throws away what the others say, "
-        "so it needs more runs for the same precision. Here the whole middle half is averaged.",
-        function=median,
-    ),
-    Mistake(
-        "interquartile_range",
-        "Your answer is the distance between the quartiles, a measure of spread. Asked for is a "
-        "mean: of what lies between them.",
-        function=interquartile_range,
-    ),
-    Mistake(
-        "mean_of_the_quartiles",
-        "Your answer is the mean of the two quartiles themselves. Asked for is the mean of all "
-        "scores that lie between them.",
-        function=midhinge,
-    ),
-    Mistake(
-        "over_evaluations",
-        "Your answer has one number per run: the axes have changed places. What is asked for has "
-        "one number per evaluation, taken over the runs.",
-        {"axis": 1},
-    ),
-    Mistake(
-        "all_scores_together",
-        "Your answer is one number: runs and evaluations are thrown into one list. A learning "
-        "curve needs one number per evaluation, taken over the runs.",
-        {"axis": None},
-    ),
-    Mistake(
-        "empty_slice",
-        "With three runs nothing is cut, and your slice is empty: its end is minus zero, which is "
-        "0, the beginning. The mean of nothing is NaN. Count the upper end from the front.",
-        function=empty_slice,
-    ),
+MISTAKES = catalogue(
+    """
+    plain_mean: cut="nothing"
+        Your answer is the mean over all runs: nothing is left out. Each column holds one run that
+        collapsed, and it pulls yours down. With three runs, where nothing is left out, you are
+        right.
+    not_sorted: order="as given"
+        You leave out the first and the last runs of the table, whatever they scored. The order of
+        the runs is an accident of their seeds. What must happen before two ends can be cut?
+    sorted_along_the_row: order="within runs"
+        You sort every run over its evaluations, so a column holds scores of different evaluations.
+        Sorting goes along the last axis unless it is told otherwise. Which axis counts runs?
+    whole_runs_left_out: order="whole runs"
+        You rank the runs once, by their mean over all evaluations, and leave out whole runs. With
+        one evaluation that is the same. A run can be among the best early and among the worst late:
+        every column has its own middle half.
+    ranked_by_the_last_evaluation: order="last"
+        You rank the runs by their last evaluation and leave the same runs out of every column. Your
+        last column is right, the others are not: each has its own middle half.
+    best_runs_only_cut: ends="top"
+        You leave out the best quarter but keep the worst one, so your answer is too low. The
+        interquartile mean leaves out as many at either end.
+    worst_runs_only_cut: ends="bottom"
+        You leave out the worst quarter but keep the best one, so your answer is too high. That
+        would be a way to hide failures. As many go at either end.
+    a_quarter_in_all: cut="eighth"
+        You leave out a quarter of the runs in all, an eighth at either end. Interquartile means
+        between the quartiles: how much of the data lies there?
+    a_third_at_either_end: cut="third"
+        You leave out a third of the runs at either end. Four, five and eight runs hide it. Which
+        share of the runs lies below the first quartile?
+    rounded_up: cut="ceiling"
+        Where the number of runs is not divisible by 4 you leave out one run too many at either end.
+        With five runs you keep one. The task says in which direction a quarter of the number is
+        rounded.
+    between_percentiles: cut="percentiles"
+        You keep the scores between the two quartiles that a percentile function reports. It
+        interpolates, so with three, six or seven runs you lose one run more at either end than the
+        definition by counting does. Count runs instead.
+    weighted_edges: weighted
+        Where the number of runs is not divisible by 4, yours counts the runs at the edges in part,
+        so that exactly half of the weight stays. That definition exists, but this book and the
+        usual libraries keep whole runs.
+    winsorised: winsorised
+        You pull the extreme scores in to the nearest one that is kept, and count them there. That
+        is a winsorised mean. Here they are left out, also from the number by which the sum is
+        divided.
+    divided_by_all_runs: average="zeros"
+        You add up the middle runs but divide by the number of all runs. Your answer is too close to
+        0, by the share that was left out.
+    sum_of_the_middle: average="sum"
+        You add up the middle runs without dividing. With eight runs yours is four times as large as
+        it should be.
+    median: median
+        Your answer is the median. It uses one run or two and throws away what the others say, so it
+        needs more runs for the same precision. Here the whole middle half is averaged.
+    interquartile_range: interquartile_range
+        Your answer is the distance between the quartiles, a measure of spread. Asked for is a mean:
+        of what lies between them.
+    mean_of_the_quartiles: midhinge
+        Your answer is the mean of the two quartiles themselves. Asked for is the mean of all scores
+        that lie between them.
+    over_evaluations: axis=1
+        Your answer has one number per run: the axes have changed places. What is asked for has one
+        number per evaluation, taken over the runs.
+    all_scores_together: axis=None
+        Your answer is one number: runs and evaluations are thrown into one list. A learning curve
+        needs one number per evaluation, taken over the runs.
+    empty_slice: empty_slice
+        With three runs nothing is cut, and your slice is empty: its end is minus zero, which is 0,
+        the beginning. The mean of nothing is NaN. Count the upper end from the front.
+    """,
+    weighted,
+    winsorised,
+    median,
+    interquartile_range,
+    midhinge,
+    empty_slice,
 )
 
 SPEC = Spec(

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ...spec import Mistake, Probe, Spec
+from ...catalogue import catalogue
+from ...spec import Probe, Spec
 
 # number of steps, steps at which an episode ends, gamma, lambda
 ROLLOUTS = {
@@ -12,6 +13,12 @@ ROLLOUTS = {
     "episodes end at t = 0 and at t = 3": (6, (0, 3), 0.9, 0.5),
     "two ends in a row, at t = 2 and t = 3": (7, (2, 3), 0.7, 0.9),
     "fourteen steps, four ends": (14, (3, 6, 10, 13), 0.95, 0.85),
+    "one step only": (1, (), 0.9, 0.8),
+    "gamma is 0": (4, (1,), 0.0, 0.7),
+    "lambda is 0": (4, (1,), 0.9, 0.0),
+    "gamma and lambda are 1, numbers of about 1e6": (6, (2,), 1.0, 1.0),
+    "1200 steps, one end, both factors near 1": (1200, (1150,), 0.9999, 0.9995),
+    "700 steps, one end, both factors small": (700, (5,), 0.5, 0.5),
 }
 
 
@@ -35,7 +42,8 @@ def probes(generator):
     calls = []
     for title, (steps, ends, gamma, gae_lambda) in ROLLOUTS.items():
         dones = np.isin(np.arange(steps), ends)
-        arguments = (numbers(steps), numbers(steps), float(numbers(1)[0]), dones)
+        size = 1e6 if "1e6" in title else 1.0
+        arguments = (size * numbers(steps), size * numbers(steps), size * numbers(1)[0], dones)
         calls.append(Probe(title, (*arguments, gamma, gae_lambda)))
     return calls
 
@@ -44,14 +52,14 @@ def oracle(rewards, values, last_value, dones, gamma, gae_lambda):
     """Return for every step the weighted sum of the residuals to the end of its episode."""
     steps = len(rewards)
     reached = [*values[1:], last_value]
-    deltas = [
-        rewards[t] - values[t] + (0.0 if dones[t] else gamma * reached[t]) for t in range(steps)
-    ]
+    deltas = np.array(
+        [rewards[t] - values[t] + (0.0 if dones[t] else gamma * reached[t]) for t in range(steps)]
+    )
     answer = np.zeros(steps)
     for t in range(steps):
-        ends = [k for k in range(t, steps) if dones[k]]
-        last = ends[0] if ends else steps - 1
-        answer[t] = sum((gamma * gae_lambda) ** (k - t) * deltas[k] for k in range(t, last + 1))
+        ends = t + np.flatnonzero(dones[t:])
+        last = ends[0] if len(ends) else steps - 1
+        answer[t] = (gamma * gae_lambda) ** np.arange(last + 1 - t) @ deltas[t : last + 1]
     return answer
 
 
@@ -69,7 +77,7 @@ def variant(
     trace="gamma lambda",
     last_row="kept",
 ):
-    """Return the advantages as a matrix of weights times residuals, with options for mistakes."""
+    """Return the advantages by their recursion, with options that commit mistakes."""
     steps, goes_on = len(rewards), 1.0 - dones
     reached = np.append(values[1:], last_value)
     if last_row == "no value":
@@ -97,137 +105,82 @@ def variant(
         "lambda": gae_lambda,
         "nothing": 0.0,
     }[trace]
-    weights = np.eye(steps)
-    for t in range(steps):
-        for k in range(t + 1, steps):
-            weights[t, k] = weights[t, k - 1] * decay * passes[k - 1]
     if end.startswith("zero before"):
-        weights[:, dones if end == "zero before" else inner] = 0.0
-    answer = weights @ deltas
+        deltas = np.where(dones if end == "zero before" else inner, 0.0, deltas)
+    if last_row == "zero":
+        deltas[-1] = 0.0
+    answer, later = np.zeros(steps), 0.0
+    for t in reversed(range(steps)):
+        answer[t] = later = deltas[t] + decay * passes[t] * later
     if end == "zero":
         answer = answer * goes_on
     if end == "stops" and dones.any():
         answer[: np.flatnonzero(dones)[-1] + 1] = 0.0
-    if last_row == "zero":
-        answer = answer - weights[:, -1] * deltas[-1]
     return answer
 
 
-MISTAKES = (
-    Mistake(
-        "trace_not_cut",
-        "Your advantages before the end of an episode hold residuals of the next one: it is still "
-        "the fault of the blog post. Compare a row where `dones` is true with its own residual. "
-        "The residual knows about the end, but what carries the sum backwards does not.",
-        {"cut": "never"},
-    ),
-    Mistake(
-        "cut_by_next_flag",
-        "The trace is cut, but one row too early: the row before an end loses its second term, and "
-        "the row of the end still takes in the next episode. A loop that resets its sum after the "
-        "row is written does this, and so does the flag of row t + 1.",
-        {"cut": "next flag"},
-    ),
-    Mistake(
-        "mask_moved",
-        "The trace is cut now, but the residual of an end counts V of the next row, which is the "
-        "first state of another episode. The mask is needed in both places; the first one was "
-        "right as printed.",
-        {"bootstrap": "always"},
-    ),
-    Mistake(
-        "mask_gone",
-        "Neither the residual nor the trace knows about the end of an episode any more. As "
-        "printed, at least the residual did.",
-        {"bootstrap": "always", "cut": "never"},
-    ),
-    Mistake(
-        "zero_at_end",
-        "The advantage is 0 wherever an episode ends, and the rows before lose that step as well. "
-        "What comes from the next row must go; the residual of the last step itself stays, often "
-        "the most important of an episode.",
-        {"end": "zero before"},
-    ),
-    Mistake(
-        "zeroed_afterwards",
-        "The rows before an end are right, but the advantage of the end itself is set to 0. It is "
-        "the residual of that step.",
-        {"end": "zero"},
-    ),
-    Mistake(
-        "reward_at_end",
-        "At an end you write down the reward alone. V of the state that was left must still be "
-        "subtracted: an advantage says how much better than expected the step went.",
-        {"end": "reward"},
-    ),
-    Mistake(
-        "zero_at_inner_ends",
-        "The advantage is 0 wherever an episode ends, unless that is the last row, and the rows "
-        "before lose that step as well. What comes from the next row must go; the residual of the "
-        "step itself stays.",
-        {"end": "zero before, but last"},
-    ),
-    Mistake(
-        "reward_at_inner_ends",
-        "At an end inside the rollout you write down the reward alone; in the last row you are "
-        "right. V of the state that was left must be subtracted in both.",
-        {"end": "reward, but last"},
-    ),
-    Mistake(
-        "stops_at_an_end",
-        "Your loop stops at the first end that it meets on its way back, so all rows up to that "
-        "one hold 0. The episodes before it have advantages too. Only the sum must start anew.",
-        {"end": "stops"},
-    ),
-    Mistake(
-        "last_end_only",
-        "Only the last end of the rollout cuts your trace; across the others it runs on. Every "
-        "row where `dones` is true starts a new sum.",
-        {"cut": "last end"},
-    ),
-    Mistake(
-        "mask_inverted",
-        "Your mask is the wrong way round: the trace goes on where an episode ends, and nowhere "
-        "else. Where no episode ends, you return the residuals alone.",
-        {"cut": "inverted"},
-    ),
-    Mistake(
-        "residuals_only",
-        "You return the residuals: nothing is carried backwards at all. That repairs the rows "
-        "where an episode ends and spoils all the others. The probe without an end was right "
-        "before.",
-        {"trace": "nothing"},
-    ),
-    Mistake(
-        "bootstrap_removed",
-        "V of the next state has left every residual. Only where an episode ends is there nothing "
-        "to expect; the residuals as printed were right.",
-        {"bootstrap": "never"},
-    ),
-    Mistake(
-        "lambda_missing",
-        "The trace is cut where it should be, but it decays by gamma alone. As printed it decayed "
-        "by both factors, and that was right.",
-        {"trace": "gamma"},
-    ),
-    Mistake(
-        "gamma_missing",
-        "The trace is cut where it should be, but it decays by lambda alone. As printed it decayed "
-        "by both factors, and that was right.",
-        {"trace": "lambda"},
-    ),
-    Mistake(
-        "last_value_ignored",
-        "The last row lacks `last_value`, the value of the state that the rollout reached. The "
-        "rollout stops there, its episode does not, unless `dones` says so.",
-        {"last_row": "no value"},
-    ),
-    Mistake(
-        "last_row_masked",
-        "The ends inside the rollout are right. Where the last row ends an episode you write down "
-        "0 there. What would come from the next row must go; the residual of the step itself stays.",
-        {"last_row": "masked"},
-    ),
+MISTAKES = catalogue(
+    """
+    trace_not_cut: cut="never"
+        Your advantages before the end of an episode hold residuals of the next one: it is still the
+        fault of the blog post. Compare a row where `dones` is true with its own residual. The
+        residual knows about the end, but what carries the sum backwards does not.
+    cut_by_next_flag: cut="next flag"
+        The trace is cut, but one row too early: the row before an end loses its second term, and
+        the row of the end still takes in the next episode. A loop that resets its sum after the row
+        is written does this, and so does the flag of row t + 1.
+    mask_moved: bootstrap="always"
+        The trace is cut now, but the residual of an end counts V of the next row, which is the
+        first state of another episode. The mask is needed in both places; the first one was right
+        as printed.
+    mask_gone: bootstrap="always", cut="never"
+        Neither the residual nor the trace knows about the end of an episode any more. As printed,
+        at least the residual did.
+    zero_at_end: end="zero before"
+        The advantage is 0 wherever an episode ends, and the rows before lose that step as well.
+        What comes from the next row must go; the residual of the last step itself stays, often the
+        most important of an episode.
+    zeroed_afterwards: end="zero"
+        The rows before an end are right, but the advantage of the end itself is set to 0. It is the
+        residual of that step.
+    reward_at_end: end="reward"
+        At an end you write down the reward alone. V of the state that was left must still be
+        subtracted: an advantage says how much better than expected the step went.
+    zero_at_inner_ends: end="zero before, but last"
+        The advantage is 0 wherever an episode ends, unless that is the last row, and the rows
+        before lose that step as well. What comes from the next row must go; the residual of the
+        step itself stays.
+    reward_at_inner_ends: end="reward, but last"
+        At an end inside the rollout you write down the reward alone; in the last row you are right.
+        V of the state that was left must be subtracted in both.
+    stops_at_an_end: end="stops"
+        Your loop stops at the first end that it meets on its way back, so all rows up to that one
+        hold 0. The episodes before it have advantages too. Only the sum must start anew.
+    last_end_only: cut="last end"
+        Only the last end of the rollout cuts your trace; across the others it runs on. Every row
+        where `dones` is true starts a new sum.
+    mask_inverted: cut="inverted"
+        Your mask is the wrong way round: the trace goes on where an episode ends, and nowhere else.
+        Where no episode ends, you return the residuals alone.
+    residuals_only: trace="nothing"
+        You return the residuals: nothing is carried backwards at all. That repairs the rows where
+        an episode ends and spoils all the others. The probe without an end was right before.
+    bootstrap_removed: bootstrap="never"
+        V of the next state has left every residual. Only where an episode ends is there nothing to
+        expect; the residuals as printed were right.
+    lambda_missing: trace="gamma"
+        The trace is cut where it should be, but it decays by gamma alone. As printed it decayed by
+        both factors, and that was right.
+    gamma_missing: trace="lambda"
+        The trace is cut where it should be, but it decays by lambda alone. As printed it decayed by
+        both factors, and that was right.
+    last_value_ignored: last_row="no value"
+        The last row lacks `last_value`, the value of the state that the rollout reached. The
+        rollout stops there, its episode does not, unless `dones` says so.
+    last_row_masked: last_row="masked"
+        The ends inside the rollout are right. Where the last row ends an episode you write down 0
+        there. What would come from the next row must go; the residual of the step itself stays.
+    """
 )
 
 SPEC = Spec(

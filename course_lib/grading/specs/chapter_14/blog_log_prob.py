@@ -4,8 +4,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...catalogue import catalogue
 from ...sandbox.tools import gradient, tensor
-from ...spec import Mistake, Probe, Spec
+from ...spec import Probe, Spec
+from ..draws import signed
 
 if TYPE_CHECKING:  # `printed` is only compared with, never called: the judge does not need torch
     import torch
@@ -43,6 +45,14 @@ def probes(generator):
         signs = generator.permutation(np.where(np.arange(dims) % 2, 1.0, -1.0))
         log_std = signs * generator.integers(3, 8, size=dims) / 10
         calls.append(Probe(title, (actions, mean, log_std)))
+    for title, middle, away in (
+        ("a narrow policy, log sigma about -25", -25.0, 1.0),
+        ("a wide policy, log sigma about 6", 6.0, 1.0),
+        ("actions 40 standard deviations off the mean", 0.0, 40.0),
+    ):
+        log_std = middle + signed(generator, 2, 12, 3)
+        actions = away * signed(generator, 8, 13, (2, 3)) * np.exp(log_std)
+        calls.append(Probe(title, (actions, np.zeros((2, 3)), log_std)))
     return calls
 
 
@@ -94,113 +104,63 @@ def variant(
     return sign * (answer.detach() if cut == "everything" else answer)
 
 
-MISTAKES = (
-    Mistake(
-        "deviation_as_covariance",
-        "Your policy still has the variance sigma where it should have sigma squared: it is the "
-        "fault of the blog post. An action one sigma from its mean must lose exactly one half "
-        "against the mean itself. What does the distribution expect as its second argument?",
-        {"power": 0.5},
-    ),
-    Mistake(
-        "variance_as_deviation",
-        "Your policy has the deviation sigma squared. It looks as if two repairs were made at "
-        "once: one changed the number, the other the kind of number that the distribution "
-        "expects. One of them is enough.",
-        {"power": 2.0},
-    ),
-    Mistake(
-        "root_for_square",
-        "You take the root of sigma, so your variance is further from the right one than the "
-        "printed one was. A covariance matrix holds the square of the deviation.",
-        {"power": 0.25},
-    ),
-    Mistake(
-        "deviation_as_precision",
-        "You hand sigma over as a precision, which is one over a variance. Where log sigma is "
-        "positive, your policy is narrow. Which of the three ways to describe a Gaussian's width "
-        "is a deviation?",
-        {"power": -0.5},
-    ),
-    Mistake(
-        "variance_as_precision",
-        "You hand the variance over as a precision, which is its inverse: where log sigma is "
-        "positive, your policy is narrow, and the other way round.",
-        {"power": -1.0},
-    ),
-    Mistake(
-        "deviation_one",
-        "log_std has no effect: your deviation is 1 in every dimension, and the gradient that "
-        "should train it is 0.",
-        {"power": 0.0},
-    ),
-    Mistake(
-        "not_summed",
-        "Your answer has one number per dimension. The densities of independent dimensions are "
-        "multiplied, so their logarithms form one sum per state. A distribution of single numbers "
-        "does not do that by itself.",
-        {"dims": "each"},
-    ),
-    Mistake(
-        "mean_over_dimensions",
-        "You average over the action dimensions. The density of independent dimensions is a "
-        "product, whose logarithm is a sum. With one dimension you are right.",
-        {"dims": "mean"},
-    ),
-    Mistake(
-        "summed_over_states",
-        "You sum over the states: your answer has one number per action dimension. Asked for is "
-        "one number per state. Which axis counts dimensions?",
-        {"dims": "over states"},
-    ),
-    Mistake(
-        "summed_over_everything",
-        "You sum over the states as well and return a single number. Each action has its own "
-        "log-probability, or no ratio could be formed from it.",
-        {"dims": "all"},
-    ),
-    Mistake(
-        "constant_missing",
-        "All your numbers are too large by 0.919 per action dimension: half the logarithm of "
-        "2 pi is missing. It cancels in a ratio, but not in an entropy.",
-        {"constant": 0.0},
-    ),
-    Mistake(
-        "width_missing",
-        "The term with log sigma is missing. Without it a wider policy costs nothing, and its "
-        "gradient makes sigma grow for ever.",
-        {"width": 0.0},
-    ),
-    Mistake(
-        "half_missing",
-        "The squared distance counts twice. In the exponent of a Gaussian stands one half of it: "
-        "one sigma away from the mean the logarithm falls by one half.",
-        {"square": 1.0},
-    ),
-    Mistake(
-        "sign",
-        "All your numbers have the wrong sign: you return minus the log-probability, which is a "
-        "loss.",
-        {"sign": -1.0},
-    ),
-    Mistake(
-        "density",
-        "You return densities. The ratio of two policies is formed from their logarithms, because "
-        "densities of many dimensions run out of range.",
-        {"output": "density"},
-    ),
-    Mistake(
-        "log_std_detached",
-        "The numbers are right, but log_std has no gradient: the policy's width could never be "
-        "learned. Which of your steps leaves the graph?",
-        {"cut": "log_std"},
-    ),
-    Mistake(
-        "everything_detached",
-        "The numbers are right, but neither the mean nor log_std has a gradient: nothing could be "
-        "learned. NumPy, `.data` and `torch.no_grad()` all leave the graph.",
-        {"cut": "everything"},
-    ),
+MISTAKES = catalogue(
+    """
+    deviation_as_covariance: power=0.5
+        Your policy still has the variance sigma where it should have sigma squared: it is the fault
+        of the blog post. An action one sigma from its mean must lose exactly one half against the
+        mean itself. What does the distribution expect as its second argument?
+    variance_as_deviation: power=2.0
+        Your policy has the deviation sigma squared. It looks as if two repairs were made at once:
+        one changed the number, the other the kind of number that the distribution expects. One of
+        them is enough.
+    root_for_square: power=0.25
+        You take the root of sigma, so your variance is further from the right one than the printed
+        one was. A covariance matrix holds the square of the deviation.
+    deviation_as_precision: power=-0.5
+        You hand sigma over as a precision, which is one over a variance. Where log sigma is
+        positive, your policy is narrow. Which of the three ways to describe a Gaussian's width is a
+        deviation?
+    variance_as_precision: power=-1.0
+        You hand the variance over as a precision, which is its inverse: where log sigma is
+        positive, your policy is narrow, and the other way round.
+    deviation_one: power=0.0
+        log_std has no effect: your deviation is 1 in every dimension, and the gradient that should
+        train it is 0.
+    not_summed: dims="each"
+        Your answer has one number per dimension. The densities of independent dimensions are
+        multiplied, so their logarithms form one sum per state. A distribution of single numbers
+        does not do that by itself.
+    mean_over_dimensions: dims="mean"
+        You average over the action dimensions. The density of independent dimensions is a product,
+        whose logarithm is a sum. With one dimension you are right.
+    summed_over_states: dims="over states"
+        You sum over the states: your answer has one number per action dimension. Asked for is one
+        number per state. Which axis counts dimensions?
+    summed_over_everything: dims="all"
+        You sum over the states as well and return a single number. Each action has its own
+        log-probability, or no ratio could be formed from it.
+    constant_missing: constant=0.0
+        All your numbers are too large by 0.919 per action dimension: half the logarithm of 2 pi is
+        missing. It cancels in a ratio, but not in an entropy.
+    width_missing: width=0.0
+        The term with log sigma is missing. Without it a wider policy costs nothing, and its
+        gradient makes sigma grow for ever.
+    half_missing: square=1.0
+        The squared distance counts twice. In the exponent of a Gaussian stands one half of it: one
+        sigma away from the mean the logarithm falls by one half.
+    sign: sign=-1.0
+        All your numbers have the wrong sign: you return minus the log-probability, which is a loss.
+    density: output="density"
+        You return densities. The ratio of two policies is formed from their logarithms, because
+        densities of many dimensions run out of range.
+    log_std_detached: cut="log_std"
+        The numbers are right, but log_std has no gradient: the policy's width could never be
+        learned. Which of your steps leaves the graph?
+    everything_detached: cut="everything"
+        The numbers are right, but neither the mean nor log_std has a gradient: nothing could be
+        learned. NumPy, `.data` and `torch.no_grad()` all leave the graph.
+    """
 )
 
 SPEC = Spec(

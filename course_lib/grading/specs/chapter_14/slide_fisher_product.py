@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...catalogue import catalogue
 from ...sandbox.tools import tensor
-from ...spec import Mistake, Probe, Spec
+from ...spec import Probe, Spec
 
 if TYPE_CHECKING:  # `printed` is only compared with, never called: the judge does not need torch
     import torch
@@ -71,7 +72,15 @@ def probes(generator):
         signs = np.where(np.arange(len(theta)) % 2, -1.0, 1.0)
         vector = signs * generator.integers(20, 60, size=len(theta)) / 10
         calls.append(Probe(title, (features, theta, vector, damping)))
-    return calls
+    features, theta, vector, _ = calls[1].arguments
+    tiny = 2.0**-13 * features
+    return [
+        *calls,
+        Probe("features of about 1e-4, no damping", (tiny, theta, vector, 0.0), 1e-9),
+        Probe("a vector of about 1e-8", (features, theta, 2.0**-28 * vector, 0.25), 1e-9),
+        Probe("a vector of about 1e6", (features, theta, 2.0**18 * vector, 1.0)),
+        Probe("a damping of 1e6", (features, theta, vector, 1e6)),
+    ]
 
 
 def oracle(features, theta, vector, damping):
@@ -173,109 +182,67 @@ def graph_in_grad(logits_fn, theta, vector, damping):
     return theta.grad + damping * vector
 
 
-MISTAKES = (
-    Mistake(
-        "both_sides_move",
-        "Your product is damping times the vector and nothing else: it is still the fault of the "
-        "slide. The KL of a policy to itself is 0 for every theta, and so are all its "
-        "derivatives. Which of the two policies must stay where it is when theta moves?",
-        {"factor": 0.0},
-    ),
-    Mistake(
-        "weights_still_move",
-        "The Fisher part of your answer has the wrong sign. One of the two places where the old "
-        "policy appears is held fixed, the other still moves with theta. The product must never "
-        "shrink a vector below its damping.",
-        {"factor": -1.0},
-    ),
-    Mistake(
-        "half",
-        "The Fisher part is half of what it should be. The KL is half of a quadratic form, but "
-        "its second derivative is the whole matrix.",
-        {"factor": 0.5},
-    ),
-    Mistake(
-        "twice",
-        "The Fisher part is twice what it should be. The second derivative of the KL is the Fisher "
-        "matrix itself; no factor is needed.",
-        {"factor": 2.0},
-    ),
-    Mistake(
-        "damping_missing",
-        "The product is right where there is no damping; elsewhere damping times the vector is "
-        "missing. The last line was right as printed.",
-        {"damp": "nothing"},
-    ),
-    Mistake(
-        "damping_as_a_number",
-        "You add the damping itself to every entry. A matrix with damping on its diagonal, times "
-        "the vector, gives something else.",
-        {"damp": "number"},
-    ),
-    Mistake(
-        "damping_multiplied",
-        "You stretch the product by 1 plus the damping. Damping is added to the diagonal of the "
-        "matrix: what does that add to the product with a vector?",
-        {"damp": "product"},
-    ),
-    Mistake(
-        "damping_subtracted",
-        "You subtract damping times the vector. Damping makes a matrix safer to invert by raising "
-        "its eigenvalues.",
-        {"damp": "minus"},
-    ),
-    Mistake(
-        "sum_over_states",
-        "The Fisher part is too large by the number of states: you add the KL over them. As "
-        "printed it was a mean, and that was right. With one state you agree.",
-        {"average": "sum"},
-    ),
-    Mistake(
-        "mean_over_actions",
-        "The Fisher part is too small by the number of actions. Over the actions of one state a "
-        "KL is a sum; only over states is there a mean.",
-        {"average": "over actions too"},
-    ),
-    Mistake(
-        "probabilities_equal",
-        "You weigh all actions equally in the KL. It is an expectation under the old policy: how "
-        "often does each action occur?",
-        {"weigh": "equal"},
-    ),
-    Mistake(
-        "squared_log_ratio",
-        "You take half the mean square of the change of the log-probabilities, all actions counted "
-        "equally. Weighed by the old policy's probabilities it would have the right curvature; "
-        "the repair is smaller than that.",
-        function=equal_squares,
-    ),
-    Mistake(
-        "hessian_of_the_entropy",
-        "You differentiate minus the entropy: the old policy has left the formula. The curvature "
-        "of the entropy is not that of the distance between two policies.",
-        function=entropy_curvature,
-    ),
-    Mistake(
-        "probabilities_not_centred",
-        "Your product misses the part of the Fisher matrix that comes from the normalisation of "
-        "the probabilities: it feels a common shift of all logits, which changes no policy. Are "
-        "both sides of the KL normalised?",
-        {"centre": "nothing"},
-    ),
-    Mistake(
-        "gradients_pile_up",
-        "Your second call with the same parameters returns another vector: `.backward()` adds to "
-        "`.grad`, and conjugate gradients would call you many times. `torch.autograd.grad` returns "
-        "the derivative and stores nothing.",
-        function=added_to_grad,
-    ),
-    Mistake(
-        "graph_piles_up",
-        "Your first call is right, a second one with the same parameters fails: backward with "
-        "`create_graph` leaves a gradient and its graph in `.grad`, and the next call adds to it. "
-        "`torch.autograd.grad` returns the derivative and stores nothing.",
-        function=graph_in_grad,
-    ),
+MISTAKES = catalogue(
+    """
+    both_sides_move: factor=0.0
+        Your product is damping times the vector and nothing else: it is still the fault of the
+        slide. The KL of a policy to itself is 0 for every theta, and so are all its derivatives.
+        Which of the two policies must stay where it is when theta moves?
+    weights_still_move: factor=-1.0
+        The Fisher part of your answer has the wrong sign. One of the two places where the old
+        policy appears is held fixed, the other still moves with theta. The product must never
+        shrink a vector below its damping.
+    half: factor=0.5
+        The Fisher part is half of what it should be. The KL is half of a quadratic form, but its
+        second derivative is the whole matrix.
+    twice: factor=2.0
+        The Fisher part is twice what it should be. The second derivative of the KL is the Fisher
+        matrix itself; no factor is needed.
+    damping_missing: damp="nothing"
+        The product is right where there is no damping; elsewhere damping times the vector is
+        missing. The last line was right as printed.
+    damping_as_a_number: damp="number"
+        You add the damping itself to every entry. A matrix with damping on its diagonal, times the
+        vector, gives something else.
+    damping_multiplied: damp="product"
+        You stretch the product by 1 plus the damping. Damping is added to the diagonal of the
+        matrix: what does that add to the product with a vector?
+    damping_subtracted: damp="minus"
+        You subtract damping times the vector. Damping makes a matrix safer to invert by raising its
+        eigenvalues.
+    sum_over_states: average="sum"
+        The Fisher part is too large by the number of states: you add the KL over them. As printed
+        it was a mean, and that was right. With one state you agree.
+    mean_over_actions: average="over actions too"
+        The Fisher part is too small by the number of actions. Over the actions of one state a KL is
+        a sum; only over states is there a mean.
+    probabilities_equal: weigh="equal"
+        You weigh all actions equally in the KL. It is an expectation under the old policy: how
+        often does each action occur?
+    squared_log_ratio: equal_squares
+        You take half the mean square of the change of the log-probabilities, all actions counted
+        equally. Weighed by the old policy's probabilities it would have the right curvature; the
+        repair is smaller than that.
+    hessian_of_the_entropy: entropy_curvature
+        You differentiate minus the entropy: the old policy has left the formula. The curvature of
+        the entropy is not that of the distance between two policies.
+    probabilities_not_centred: centre="nothing"
+        Your product misses the part of the Fisher matrix that comes from the normalisation of the
+        probabilities: it feels a common shift of all logits, which changes no policy. Are both
+        sides of the KL normalised?
+    gradients_pile_up: added_to_grad
+        Your second call with the same parameters returns another vector: `.backward()` adds to
+        `.grad`, and conjugate gradients would call you many times. `torch.autograd.grad` returns
+        the derivative and stores nothing.
+    graph_piles_up: graph_in_grad
+        Your first call is right, a second one with the same parameters fails: backward with
+        `create_graph` leaves a gradient and its graph in `.grad`, and the next call adds to it.
+        `torch.autograd.grad` returns the derivative and stores nothing.
+    """,
+    equal_squares,
+    entropy_curvature,
+    added_to_grad,
+    graph_in_grad,
 )
 
 SPEC = Spec(
