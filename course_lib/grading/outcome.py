@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from .answers import Answer, read_answer
 
+MAX_ARGUMENTS = 64
 ERROR_FIELDS = ("type", "message", "where", "line", "function", "name")
 
 
@@ -34,7 +35,8 @@ def read_outcome(raw) -> Outcome:
     if not isinstance(raw, dict):
         return Outcome(Answer(None, "unknown"))
     changed = raw.get("changed")
-    positions = tuple(p for p in changed if type(p) is int) if isinstance(changed, list) else ()
+    places = changed[:MAX_ARGUMENTS] if isinstance(changed, list) else []
+    positions = tuple(p for p in places if type(p) is int and 0 <= p < MAX_ARGUMENTS)
     if raw.get("memory"):
         return Outcome(limit="memory")
     if raw.get("too_large"):
@@ -49,6 +51,11 @@ def read_error(raw, changed: tuple[int, ...] = ()) -> Outcome:
     if not isinstance(raw, dict):
         raw = {}
     limit = "memory" if raw.get("memory") else "output" if raw.get("output") else ""
-    error = {name: str(raw.get(name, ""))[:500] for name in ERROR_FIELDS}
+    error = {name: text_of(raw.get(name)) for name in ERROR_FIELDS}
     error["type"] = error["type"] or "Exception"
     return Outcome(error=error, limit=limit, changed=changed)
+
+
+def text_of(value, length: int = 500) -> str:
+    """Return the beginning of a text, and nothing for whatever is no text."""
+    return value[:length] if isinstance(value, str) else ""

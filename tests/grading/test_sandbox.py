@@ -134,7 +134,7 @@ def test_nothing_is_left_behind(write_notebook, tmp_path, monkeypatch):
         for name in ("endless loop", "os._exit", "huge file", "memory in small pieces"):
             text, state = BAD[name]
             grade(write_notebook, own, body(text), spec=spec_for(state))
-        scratch = Path(own._scratch.name)
+        scratch = Path(own._scratch)
         worker = own._worker._process.pid
         assert list(scratch.iterdir()) == []
         with open(f"/proc/{worker}/task/{worker}/children", encoding="ascii") as file:
