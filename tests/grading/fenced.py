@@ -11,6 +11,7 @@ import importlib.util
 import json
 import os
 import sys
+import traceback
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -55,8 +56,13 @@ def main() -> None:
             ends[name] = "passed"
         except BaseException as error:
             ends[name] = f"{type(error).__name__}: {error}"
-    print(json.dumps(ends))
+    print(json.dumps(ends), flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)  # what some pieces leave behind would keep Python from ending by itself

@@ -5,13 +5,13 @@ import multiprocessing
 import fake_judge
 import pytest
 
-from course_lib.grading.classroom.judge_process import Settings
+from course_lib.grading.classroom.judge_process import Job, Settings
 from course_lib.grading.classroom.pool import judge_all
 
 
 def judged(names, processes=2, patience=300.0, target=fake_judge.serve):
     """Return the answer to each name, and check that nobody is left."""
-    jobs = [(name, "none") for name in names]
+    jobs = [Job(name, "none") for name in names]
     stream = judge_all(jobs, Settings(), processes, patience, target)
     answers = {job[0]: answer for job, answer in stream}
     assert multiprocessing.active_children() == []
@@ -44,8 +44,8 @@ def test_no_more_processes_than_files():
 
 
 def test_a_run_that_is_left_early_leaves_no_process():
-    stream = judge_all([("a", ""), ("hang", "")], Settings(), 2, 300.0, fake_judge.serve)
-    assert next(stream)[0] == ("a", "")
+    stream = judge_all([Job("a", ""), Job("hang", "")], Settings(), 2, 300.0, fake_judge.serve)
+    assert next(stream)[0].path == "a"
     stream.close()
     assert multiprocessing.active_children() == []
 

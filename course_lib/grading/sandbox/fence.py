@@ -143,6 +143,7 @@ class Fence:
 def readable(hidden: list[str]) -> list[landlock.Rule]:
     """Return the rules that open Python, its packages and the system's libraries for reading."""
     prefixes = [os.path.join(prefix, "lib") for prefix in (sys.prefix, sys.base_prefix)]
+    prefixes.append(os.path.join(sys.prefix, "pyvenv.cfg"))
     places = [*sys.path, *prefixes, *os.environ.get("LD_LIBRARY_PATH", "").split(":"), *SYSTEM]
     real = [os.path.realpath(place) for place in places if place and os.path.exists(place)]
     hidden = [os.path.realpath(path) for path in hidden]
