@@ -4,6 +4,8 @@ import ast
 import dataclasses
 import os
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -148,28 +150,103 @@ def test_nothing_is_left_behind(write_notebook, tmp_path, monkeypatch):
 
 
 @linux
-def test_a_process_that_escapes_its_session_is_ended(write_notebook, tmp_path, sandbox):
-    """The fence forbids os.fork; what gets round it through C is still caught afterwards."""
+def test_a_process_that_escapes_its_session_is_ended(write_notebook):
+    """The kernel lets a submission start no process; where it cannot, none is left behind."""
     code = body(
         "import ctypes, os, time\n"
         "if ctypes.CDLL(None).fork() == 0:\n"
         "    ctypes.CDLL(None).setsid()\n"
-        "    time.sleep(60)\n"
+        "    time.sleep(600)\n"
         "return rewards"
     )
-    grade(write_notebook, sandbox, code)
-    worker = sandbox._worker._process.pid
-    with open(f"/proc/{worker}/task/{worker}/children", encoding="ascii") as file:
-        assert file.read() == ""
+    for kernel in (True, False):
+        with Sandbox(fork=True, kernel=kernel) as own:
+            grade(write_notebook, own, code)
+            worker = own._worker._process.pid
+            with open(f"/proc/{worker}/task/{worker}/children", encoding="ascii") as file:
+                assert file.read() == ""
 
 
 @linux
-def test_a_lost_worker_costs_one_exercise(write_notebook, sandbox):
-    """Even where a submission gets at the worker, the next exercise has a new one."""
-    code = body("import ctypes, os\nctypes.CDLL(None).kill(os.getppid(), 9)\nreturn rewards")
-    bad, good = judge_notebook(write_notebook(code, GOOD_TD), [GAE, TD], sandbox)
-    assert bad.state is State.CRASHED
-    assert good.state is State.RIGHT
+@pytest.mark.parametrize("victim", ["the worker", "the child"])
+def test_an_innocent_that_is_ended_from_outside_is_tried_again(victim, write_notebook):
+    """The first try hangs until its process is killed; the second has a fresh worker."""
+    code = GOOD_GAE.replace("    delta", "    import time\n    time.sleep(0.5)\n    delta", 1)
+    with Sandbox(fork=True) as own:
+        grade(write_notebook, own, GOOD_GAE)
+        first = own._worker._process.pid
+
+        def kill():
+            children = Path(f"/proc/{first}/task/{first}/children")
+            while not (found := children.read_text().split()):
+                time.sleep(0.005)
+            os.kill(int(found[0]) if victim == "the child" else first, 9)
+
+        killer = threading.Thread(target=kill)
+        killer.start()
+        verdict = grade(write_notebook, own, code)
+        killer.join()
+        assert verdict.state is State.RIGHT, verdict.as_text()
+        assert own._worker._process.pid != first
+
+
+@linux
+def test_a_folder_that_overflows_is_output(write_notebook, sandbox):
+    many = "i = 0\nwhile True:\n    i += 1\n    open(f'f{i}', 'wb').write(bytes(100_000))"
+    deep = "import os\nwhile True:\n    os.mkdir('d')\n    os.chdir('d')"
+    for text in (many, deep):
+        verdict = grade(write_notebook, sandbox, body(text))
+        assert verdict.state is State.OUTPUT, verdict.as_text()
+        assert list(Path(sandbox._scratch).iterdir()) == []
+
+
+# Where there is no kernel's fence: each is refused by the audit hook, and ends the process.
+PAST_THE_HOOK = {
+    "its module's names": (
+        "import sys\nguard = sys.modules['sandbox.guard']\n"
+        "for name in ('REFUSED', 'CHANGES_PATH', 'GETS_AT_THE_HOOK', 'IMPORT'):\n"
+        "    setattr(guard, name, {})\n"
+        "guard.WRITING = 0\nguard.frozen_paths = None"
+    ),
+    "builtins": (
+        "import builtins\nbuiltins.any = lambda *a: False\n"
+        "builtins.isinstance = lambda *a: False\nbuiltins.bool = lambda *a: False"
+    ),
+    "paths": (
+        "import os, posixpath, stat\nhere = os.getcwd()\n"
+        "os.readlink = os.fspath = os.path.realpath = os.path.abspath = lambda *a, **k: here\n"
+        "posixpath._joinrealpath = lambda *a, **k: (here, True)\nposixpath.join = lambda *a: here"
+    ),
+    "collected objects": "import gc\ngc.get_objects()",
+    "frames": "import sys\nsys._current_frames()",
+    "tracing": "import sys\nsys.setprofile(print)",
+    "C": "import ctypes\nctypes.CDLL(None).system",
+    "a folder's descriptor": "import os\nos.open('/', os.O_RDONLY)",
+    "a climbing name": "open('../../x', 'w')",
+    "a link": "import os\nos.symlink('/etc', 'link')",
+    "a sub-interpreter": (
+        "try: import _xxsubinterpreters as i\nexcept ImportError: import _interpreters as i\n"
+        "i.create()"
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def hook_only():
+    """A sandbox as on systems whose kernel holds no fence."""
+    with Sandbox(fork=True, kernel=False) as own:
+        yield own
+
+
+@linux
+@pytest.mark.parametrize("name", PAST_THE_HOOK)
+def test_the_audit_hook_alone_cannot_be_switched_off(name, write_notebook, tmp_path, hook_only):
+    mark = tmp_path / "mark"
+    last = f"\ntry: open({str(mark)!r}, 'w')\nexcept BaseException: pass\nreturn rewards"
+    verdict = grade(write_notebook, hook_only, body(PAST_THE_HOOK[name] + last))
+    assert verdict.state is State.RAISED, verdict.as_text()
+    assert "PermissionError" in verdict.headline
+    assert not mark.exists()
 
 
 CHEATS = {
