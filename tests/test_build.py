@@ -1,7 +1,6 @@
 """``make book`` on tiny books: what it builds, what it repeats, and how it fails."""
 
 import shutil
-import time
 from pathlib import Path
 
 import pytest
@@ -89,12 +88,13 @@ def test_files_that_cells_write_do_not_litter_the_repository(good):
     assert not list(good.rglob("litter.txt"))
 
 
-def test_nothing_is_repeated_when_nothing_changed(good):
+def test_nothing_is_repeated_when_nothing_changed(good, monkeypatch):
+    for step in ("run_notebooks", "run_jupyter_book"):
+        monkeypatch.setattr(book.build, step, lambda *_, step=step: pytest.fail(f"{step} ran"))
     index = good / "_build/html/chapters/01_first.html"
-    before, started = index.stat().st_mtime_ns, time.monotonic()
+    before = index.stat().st_mtime_ns
     build(good)
     assert index.stat().st_mtime_ns == before
-    assert time.monotonic() - started < 2
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_two_notebooks_run_at_the_same_time(tmp_path):
 import pathlib, time
 mine, other = pathlib.Path({mine!r}), pathlib.Path({other!r})
 mine.touch()
-deadline = time.monotonic() + 30
+deadline = time.monotonic() + 500
 while not other.exists():
     assert time.monotonic() < deadline, "the other notebook never came"
     time.sleep(0.05)

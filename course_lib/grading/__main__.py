@@ -13,7 +13,8 @@ from tqdm import tqdm
 from . import specs
 from .classroom.gradescope import as_gradescope
 from .classroom.junit import as_junit
-from .classroom.ledger import Ledger
+from .classroom.ledger import Ledger, alone
+from .classroom.names import plain_text
 from .classroom.reports import as_csv, as_json, as_moodle, write
 from .classroom.result import ClassResult
 from .classroom.run import grade
@@ -94,18 +95,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with contextlib.closing(Progress()) as progress:
             result = run(options, progress)
-        write_reports(options, result, time.monotonic() - start)
     except KeyboardInterrupt:
         kept = "" if options.gradescope else " Finished verdicts are kept: start again to go on."
         print(f"Interrupted.{kept}", file=sys.stderr)
         return INTERRUPTED
     except (OSError, RuntimeError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}")
         return 1
     encoding = sys.stdout.encoding or "utf-8"
     text = summary(result).encode(encoding, "backslashreplace").decode(encoding)
-    print(text, end="")
-    return 0
+    print(text, end="", flush=True)
+    return int(not write_reports(options, result, time.monotonic() - start))
+
+
+def say(text: str) -> None:
+    """Print a line for the person who started the run, whatever a file's name holds."""
+    print(plain_text(text), file=sys.stderr, flush=True)
 
 
 def problem_with(options: argparse.Namespace) -> str:
@@ -155,26 +160,46 @@ def run(options: argparse.Namespace, progress: Callable[[int], None]) -> ClassRe
     path = options.verdicts
     if path is None and not options.gradescope:
         path = folder.parent / f"{folder.name}.verdicts.jsonl"
-    return grade(
-        options.folder,
-        exercises=options.exercise,
-        seed=options.seed,
-        jobs=options.jobs,
-        seconds=options.limit,
-        ledger=Ledger(path, options.fresh),
-        one_student="submission" if options.gradescope else "",
-        ignored=outputs(options),
-        progress=progress,
-    )
+    with alone(path, say):
+        ledger = Ledger(path, options.fresh)
+        if ledger.damaged:
+            say(
+                f"Lines of {path} that are damaged or from elsewhere: {ledger.damaged}. They do "
+                "not count; what they were about is judged again."
+            )
+        result = grade(
+            options.folder,
+            exercises=options.exercise,
+            seed=options.seed,
+            jobs=options.jobs,
+            seconds=options.limit,
+            ledger=ledger,
+            one_student="submission" if options.gradescope else "",
+            ignored=outputs(options),
+            progress=progress,
+        )
+    if ledger.problem:
+        say(
+            f"Verdicts could not be kept in {path} ({ledger.problem}). The report is complete; the "
+            "next run judges again what is not in that file."
+        )
+    return result
 
 
-def write_reports(options: argparse.Namespace, result: ClassResult, seconds: float) -> None:
-    """Write the files that the options ask for."""
-    for name, (report, _) in REPORTS.items():
-        if getattr(options, name):
-            write(getattr(options, name), report(result))
-    if options.gradescope:
-        write(options.gradescope, as_gradescope(result, seconds))
+def write_reports(options: argparse.Namespace, result: ClassResult, seconds: float) -> bool:
+    """Write the files that the options ask for, as many as can be; tell whether all could."""
+    reports = {name: report for name, (report, _) in REPORTS.items()}
+    reports["gradescope"] = lambda result: as_gradescope(result, seconds)
+    worked = True
+    for name, report in reports.items():
+        path = getattr(options, name)
+        try:
+            if path:
+                write(path, report(result))
+        except OSError as error:
+            say(f"error: {path} was not written: {error}")
+            worked = False
+    return worked
 
 
 class Progress:

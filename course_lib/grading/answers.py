@@ -1,8 +1,15 @@
 """Answers as the judge sees them: plain arrays, compared up to a tolerance."""
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
+
+from .sandbox.wire import MAX_DEPTH
+
+NUMBERS = re.compile(r"bool|u?int(8|16|32|64)|float(16|32|64)|longdouble|float(96|128)")
+MAX_AXES = 32  # NumPy's own limit was this one for long
+MAX_PARTS = 64  # beyond so many, a list of numbers is an array and nothing else
 
 
 @dataclass(frozen=True)
@@ -28,30 +35,75 @@ class Answer:
 
 
 def read_answer(packed) -> Answer:
-    """Return what `sandbox.wire.pack` wrote about a result. Never fails: it may be forged."""
+    """Return what `sandbox.wire.pack` wrote about a result. Never fails: it may be forged.
+
+    Nothing is built that is larger than what was sent, and nothing that is nested deeper than
+    `pack` nests.
+    """
+    return read_part(packed, 0)
+
+
+def read_part(packed, depth: int) -> Answer:
+    """Return an answer, or the part of one that is nested so many levels deep."""
     if packed is None:
         return Answer(None, "none")
-    if isinstance(packed, bool | int | float):
-        return Answer(np.asarray(packed), "number")
-    if isinstance(packed, str):
-        return Answer(None, "str")
     try:
+        if isinstance(packed, bool | int | float):
+            return Answer(as_numbers([packed], "", []), "number")
+        if isinstance(packed, str):
+            return Answer(None, "str")
         kind = packed["kind"]
         if kind in ("array", "tensor"):
-            numbers = np.array(packed["data"], dtype=packed["dtype"]).reshape(packed["shape"])
-            if numbers.dtype.kind not in "biuf":
-                return Answer(None, "unknown")
+            numbers = as_numbers(packed["data"], packed["dtype"], packed["shape"])
             return Answer(numbers, kind, packed["dtype"])
-        if kind in ("list", "tuple"):
-            return read_sequence(packed["items"], kind)
-        return Answer(None, str(packed.get("type", kind)))
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError):
+        if kind in ("list", "tuple") and depth < MAX_DEPTH:
+            return read_sequence(packed["items"], kind, depth + 1)
+        name = packed.get("type", kind)
+        return Answer(None, name[:100] if isinstance(name, str) else "unknown")
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         return Answer(None, "unknown")
 
 
-def read_sequence(items: list, kind: str) -> Answer:
-    """Return a list as one array if its entries fit together, otherwise part by part."""
-    parts = tuple(read_answer(item) for item in items)
+def as_numbers(data: list, dtype: str, shape: list) -> np.ndarray:
+    """Return plain numbers as an array.
+
+    Parameters
+    ----------
+    data : list
+        Flat.
+    dtype : str
+        A type of numbers by its name; empty for Python's own.
+    shape : list of int
+        As many entries as `data` has, in all.
+
+    Raises
+    ------
+    ValueError, TypeError, OverflowError
+        If the three are not what an array of numbers is written as.
+    """
+    if dtype and (not isinstance(dtype, str) or not NUMBERS.fullmatch(dtype)):
+        raise ValueError(f"{dtype!r} is no type of numbers")
+    if not all(type(number) in (bool, int, float) for number in data) or len(shape) > MAX_AXES:
+        raise ValueError("an array is a flat list of numbers and its shape")
+    with np.errstate(all="ignore"):
+        array = np.array(data, dtype=dtype or None)
+    if array.dtype.kind not in "biuf":
+        raise ValueError("integers beyond 64 bits")
+    return array.reshape([int(length) for length in shape])
+
+
+def read_sequence(items: list, kind: str, depth: int) -> Answer:
+    """Return a list as one array if its entries fit together, otherwise part by part.
+
+    A number becomes a part of its own only where somebody may ask for it, in a short outer list.
+    """
+    plain = sum(type(item) in (bool, int, float) for item in items)
+    outer = depth == 1 and len(items) <= MAX_PARTS
+    if plain == len(items) and plain and not outer:
+        return Answer(as_numbers(items, "", [len(items)]), "list")
+    if not outer and not all(isinstance(item, dict) for item in items):
+        return Answer(None, kind)
+    parts = tuple(read_part(item, depth) for item in items)
     shapes = {None if part.numbers is None else part.numbers.shape for part in parts}
     if parts and None not in shapes and len(shapes) == 1:
         return Answer(np.stack([part.numbers for part in parts]), "list", parts=parts)

@@ -12,10 +12,11 @@ from . import specs as book
 from .diagnosis import diagnose, interrupted
 from .extraction import Extract, NotFoundError, extract
 from .notebook import CodeCell, UnreadableNotebookError, read_code_cells
-from .outcome import read_error, read_outcome
+from .outcome import read_error, read_outcome, text_of
 from .review import needs_review, suspicions
 from .sandbox.client import Sandbox
-from .sandbox.outcomes import OUTPUT, REVIEW_STATUS, TIMEOUT
+from .sandbox.outcomes import OUTPUT, REFUSED_STATUS, REVIEW_STATUS, TIMEOUT
+from .sandbox.run import MAX_PRINTED
 from .sandbox.wire import pack
 from .spec import PUBLIC_SEED, Spec
 from .states import State, Verdict
@@ -125,16 +126,20 @@ def read_reply(spec: Spec, reply: dict, seed: int, found: Extract) -> Verdict:
     if result is None:
         return Verdict(name, State.CRASHED, crash_message(reply["status"]))
     if "review" in result or reply["status"] == REVIEW_STATUS:
-        reason = str(result.get("review", "it reached for an answer"))[:300]
+        reason = text_of(result.get("review"), 300) or "it reached for an answer"
         return Verdict(name, State.NEEDS_REVIEW, f"A person should look at it: {reason}.")
+    if "refused" in result or reply["status"] == REFUSED_STATUS:
+        reason = text_of(result.get("refused")) or "the judge refused it"
+        result = {"broken": {"type": "PermissionError", "message": reason}}
     if "not_callable" in result:
-        kind = str(result["not_callable"])[:60]
+        kind = text_of(result["not_callable"], 60)
         return Verdict(name, State.MISSING, f"`{name}` is of type {kind}, not a function.")
     if "broken" in result:
         outcome = read_error(result["broken"])
         return explain_names(interrupted(spec, outcome, spec.draw(seed)[0]), outcome, found)
     raw = result.get("outcomes")
-    outcomes = [read_outcome(entry) for entry in raw] if isinstance(raw, list) else []
+    raw = raw[: len(spec.draw(seed))] if isinstance(raw, list) else []
+    outcomes = [read_outcome(entry) for entry in raw]
     verdict = diagnose(spec, outcomes, seed)
     return explain_names(verdict, outcomes[-1], found) if outcomes else verdict
 
@@ -166,7 +171,7 @@ def with_notes(verdict: Verdict, notes: tuple[str, ...], result: dict | None) ->
     """Add the notes of the extraction, and what the function printed if something is wrong."""
     printed = ""
     if result and verdict.state is not State.RIGHT:
-        lines = str(result.get("printed", "")).strip().splitlines()
+        lines = text_of(result.get("printed"), MAX_PRINTED).strip().splitlines()
         printed = "\n".join(line[:120] for line in lines[:8])
     return dataclasses.replace(verdict, notes=verdict.notes + notes, printed=printed)
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from .answers import Answer, read_answer
 
+MAX_ARGUMENTS = 64
 ERROR_FIELDS = ("type", "message", "where", "line", "function", "name")
 
 
@@ -48,7 +49,8 @@ def read_outcome(raw) -> Outcome:
 
 def positions(raw) -> tuple[int, ...]:
     """Return what is a list of positions; a forged report may hold anything."""
-    return tuple(p for p in raw if type(p) is int) if isinstance(raw, list) else ()
+    places = raw[:MAX_ARGUMENTS] if isinstance(raw, list) else []
+    return tuple(p for p in places if type(p) is int and 0 <= p < MAX_ARGUMENTS)
 
 
 def read_error(raw, changed: tuple[int, ...] = ()) -> Outcome:
@@ -56,6 +58,11 @@ def read_error(raw, changed: tuple[int, ...] = ()) -> Outcome:
     if not isinstance(raw, dict):
         raw = {}
     limit = "memory" if raw.get("memory") else "output" if raw.get("output") else ""
-    error = {name: str(raw.get(name, ""))[:500] for name in ERROR_FIELDS}
+    error = {name: text_of(raw.get(name)) for name in ERROR_FIELDS}
     error["type"] = error["type"] or "Exception"
     return Outcome(error=error, limit=limit, changed=changed)
+
+
+def text_of(value, length: int = 500) -> str:
+    """Return the beginning of a text, and nothing for whatever is no text."""
+    return value[:length] if isinstance(value, str) else ""

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from . import specs
+from .classroom.names import printable
 from .judge import judge_function
 from .notebook import UnreadableNotebookError, read_code_cells
 from .report import closing_table
-from .sandbox.client import Sandbox
+from .sandbox.client import Sandbox, SandboxError
 from .spec import Spec
 from .states import State, Verdict
 
@@ -58,7 +59,7 @@ class GradedFunction(pytest.Item):
         """Judge the function; raise unless it is right, skip if it is not attempted."""
         verdict = self.judge()
         self.user_properties += [
-            ("notebook", self.path.stem),
+            ("notebook", printable(self.path.stem)),
             ("task", self.spec.name),
             ("state", verdict.state.value),
         ]
@@ -85,6 +86,8 @@ class GradedFunction(pytest.Item):
         """Show the verdict instead of a traceback through the judge."""
         if isinstance(excinfo.value, GradedWrongError):
             return excinfo.value.verdict.as_text()
+        if isinstance(excinfo.value, SandboxError):
+            return f"The judge cannot work: {excinfo.value}."
         return super().repr_failure(excinfo)
 
     def reportinfo(self):
@@ -106,7 +109,7 @@ def pytest_collect_file(file_path, parent):
         return None
     if tasks_in(file_path):
         return ExerciseNotebook.from_parent(parent, path=file_path)
-    parent.config.stash.setdefault(STRANGERS, []).append(file_path.name)
+    parent.config.stash.setdefault(STRANGERS, []).append(printable(file_path.name))
     return None
 
 
@@ -132,6 +135,9 @@ def pytest_terminal_summary(terminalreporter, config):
         terminalreporter.section("exercises")
     if rows:
         terminalreporter.write_line(closing_table(rows))
+    if SANDBOX in config.stash:
+        fence = config.stash[SANDBOX].held.words()
+        terminalreporter.write_line(f"Fence round the submissions: {fence}.")
     known = ", ".join(dict.fromkeys(f"{spec.exercise}.ipynb" for spec in specs.TASKS))
     for name in strangers:
         terminalreporter.write_line(

@@ -1,7 +1,9 @@
 """What the judge can say about one function: the states and the verdict."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import Enum
+
+from .classroom.names import plain_text
 
 
 class State(Enum):
@@ -61,6 +63,15 @@ class Verdict:
     notes: tuple[str, ...] = ()
     printed: str = ""
     mistakes: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        """Make what students wrote harmless for terminals, for all reports at once."""
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if isinstance(value, str):
+                object.__setattr__(self, each.name, plain_text(value))
+            elif isinstance(value, tuple):
+                object.__setattr__(self, each.name, tuple(map(plain_text, value)))
 
     def as_text(self) -> str:
         """Return the verdict as lines of plain text."""

@@ -12,7 +12,7 @@ def serve(pipe, settings):
     pipe.send(READY)
     while (job := pipe.recv()) is not None:
         if "hang" in job[0]:
-            time.sleep(40)
+            time.sleep(3600)
         if "die" in job[0]:
             os._exit(3)
         if "slow" in job[0]:

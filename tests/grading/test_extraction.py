@@ -24,9 +24,9 @@ def taken(*sources, name="f"):
 
 
 def test_a_line_of_blanks_takes_no_time():
-    start = time.perf_counter()
+    start = time.process_time()
     cell = parse_cell(1, "%magic\n" + " " * 200_000 + "x")
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 20  # it took hours
     assert "unexpected indent" in cell.error
 
 

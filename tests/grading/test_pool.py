@@ -1,18 +1,17 @@
 """Judge processes that hang or die cost one file, and none is left behind."""
 
 import multiprocessing
-import time
 
 import fake_judge
 import pytest
 
-from course_lib.grading.classroom.judge_process import Settings
+from course_lib.grading.classroom.judge_process import Job, Settings
 from course_lib.grading.classroom.pool import judge_all
 
 
-def judged(names, processes=2, patience=20.0, target=fake_judge.serve):
+def judged(names, processes=2, patience=300.0, target=fake_judge.serve):
     """Return the answer to each name, and check that nobody is left."""
-    jobs = [(name, "none") for name in names]
+    jobs = [Job(name, "none") for name in names]
     stream = judge_all(jobs, Settings(), processes, patience, target)
     answers = {job[0]: answer for job, answer in stream}
     assert multiprocessing.active_children() == []
@@ -34,9 +33,7 @@ def test_a_judge_that_dies_costs_its_own_file_alone():
 
 
 def test_a_judge_that_hangs_is_ended_while_the_other_goes_on():
-    start = time.monotonic()
-    answers = judged(["hang", "a", "b"], patience=0.5)
-    assert time.monotonic() - start < 30
+    answers = judged(["hang", "a", "b"], patience=6.0)  # "hang" sleeps for an hour
     assert answers.pop("hang") == "reading it took too long"
     assert set(answers) == {"a", "b"}
 
@@ -47,8 +44,8 @@ def test_no_more_processes_than_files():
 
 
 def test_a_run_that_is_left_early_leaves_no_process():
-    stream = judge_all([("a", ""), ("hang", "")], Settings(), 2, 20.0, fake_judge.serve)
-    assert next(stream)[0] == ("a", "")
+    stream = judge_all([Job("a", ""), Job("hang", "")], Settings(), 2, 300.0, fake_judge.serve)
+    assert next(stream)[0].path == "a"
     stream.close()
     assert multiprocessing.active_children() == []
 

@@ -15,16 +15,22 @@ import time
 import numpy as np
 import course_lib.grading.inline as inline
 from course_lib.grading import check
-inline.judge_here.__defaults__ = (None, 0.5)  # instead of ten seconds
+inline.judge_here.__defaults__ = (None, 600.0)  # no busy machine decides
 
 def normalize(x, epsilon=1e-8):
     return (x - x.mean()) / (x.std() + epsilon)
 
 check(normalize)
 """
-RIGHT = "start = time.perf_counter(); check(normalize); took = time.perf_counter() - start"
+# Processor time: what else the machine does must not count.
+RIGHT = "start = time.process_time(); check(normalize); took = time.process_time() - start"
 MISTAKE = "def normalize(x, epsilon=1e-8):\n    return x / (x.std() + epsilon)\ncheck(normalize)"
-ENDLESS = "def normalize(x, epsilon=1e-8):\n    while True:\n        pass\ncheck(normalize)"
+ENDLESS = (
+    "inline.judge_here.__defaults__ = (None, 0.5)\n"
+    "def normalize(x, epsilon=1e-8):\n    while True:\n        pass\n"
+    "check(normalize)\n"
+    "inline.judge_here.__defaults__ = (None, 600.0)"
+)
 RAISES = "def normalize(x, epsilon=1e-8):\n    return x / undefined\ncheck(normalize)"
 EXITS = "def normalize(x, epsilon=1e-8):\n    exit()\ncheck(normalize)"
 HINT = "The scale of your answer is right, but its mean is not 0."
@@ -50,7 +56,7 @@ def kernel(tmp_path_factory):
     client = manager.client()
     client.start_channels()
     try:
-        client.wait_for_ready(timeout=60)
+        client.wait_for_ready(timeout=600)
         execute(client, SETUP)
         yield client
     finally:
@@ -71,7 +77,7 @@ def execute(client, code, value="None"):
         assert kind != "stream", content
 
     reply = client.execute_interactive(
-        code, user_expressions={"value": value}, output_hook=remember, timeout=60
+        code, user_expressions={"value": value}, output_hook=remember, timeout=600
     )["content"]
     assert reply["status"] == "ok", reply
     return shown, ast.literal_eval(reply["user_expressions"]["value"]["data"]["text/plain"])
@@ -120,7 +126,7 @@ def test_in_ipythons_shell_everything_is_plain_text(tmp_path):
         env=environment(tmp_path),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         stdin=subprocess.DEVNULL,
         check=False,
     )

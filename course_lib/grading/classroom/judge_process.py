@@ -6,22 +6,46 @@ that runs the class then starts another one.
 
 import contextlib
 import dataclasses
+import hashlib
 import signal
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from .. import specs
 from ..extraction import defines
 from ..judge import judge_cells, judge_notebook
 from ..notebook import CodeCell, UnreadableNotebookError, read_code_cells
-from ..sandbox.client import Sandbox
+from ..sandbox import folders
+from ..sandbox.client import Sandbox, SandboxError
 from ..spec import PUBLIC_SEED, Spec
 from ..statements import bound_names
 from ..states import State, Verdict
 
 READY = "ready"
+
+
+class Job(NamedTuple):
+    """One file to judge.
+
+    Parameters
+    ----------
+    path, exercise : str
+        The file, and its exercise or an empty text.
+    digest : str
+        Of its contents when the run began; empty if they could not be read.
+    contents : bytes or None
+        The contents themselves, unless they are many.
+    """
+
+    path: str
+    exercise: str
+    digest: str = ""
+    contents: bytes | None = None
+
+
 WARM_UP = {"fragments": [[1, 1, "def f(): pass"]], "function": "f", "probes": [], "harness": None}
 LIMITS = {"seconds": 60.0, "megabytes": 1024, "helpers": []}
 
@@ -60,22 +84,46 @@ class Settings:
 
 
 def serve(pipe, settings: Settings) -> None:
-    """Judge the files whose path and exercise arrive, until None or the end of the pipe."""
+    """Judge the jobs that arrive, until None or the end of the pipe."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the class run's to handle
     tempfile.tempdir = settings.scratch or None
     with Sandbox(hidden=settings.hidden) as sandbox, contextlib.suppress(EOFError, OSError):
-        sandbox.run({**WARM_UP, **LIMITS})  # imports torch, so that no file has to wait for it
+        with contextlib.suppress(SandboxError):  # every file will say so
+            sandbox.run({**WARM_UP, **LIMITS})  # imports torch, so that no file has to wait for it
         pipe.send(READY)
         while (job := pipe.recv()) is not None:
-            pipe.send(judge_file(*job, settings, sandbox))
+            pipe.send(judge_job(job, settings, sandbox))
+
+
+def judge_job(job: Job, settings: Settings, sandbox: Sandbox) -> tuple[str, list[Verdict]] | str:
+    """Judge the very bytes that the job's digest was made of, from a copy of our own.
+
+    Returns
+    -------
+    tuple or str
+        As `judge_file`, or the reason why this run cannot judge the file: nothing to remember.
+    """
+    path = Path(job.path)
+    try:
+        with folders.empty_folder() as private:
+            if job.digest:
+                contents = path.read_bytes() if job.contents is None else job.contents
+                if hashlib.sha256(contents).hexdigest() != job.digest:
+                    return "it was changed while the class was judged; start again to judge it"
+                path = Path(private, path.name)
+                path.write_bytes(contents)
+            return judge_file(str(path), job.exercise, settings, sandbox)
+    except (SandboxError, OSError) as error:
+        return str(error)[:300]
 
 
 def judge_file(
     path: str, exercise: str, settings: Settings, sandbox: Sandbox
 ) -> tuple[str, list[Verdict]]:
-    """Return the exercise that a file holds, and the verdicts on its tasks; never raises.
+    """Return the exercise that a file holds, and the verdicts on its tasks.
 
-    Where the file is no exercise's, the exercise is empty and one verdict says why.
+    Where the file is no exercise's, the exercise is empty and one verdict says why. Nothing that a
+    file holds makes it raise; a machine on which the sandbox cannot work does.
 
     Parameters
     ----------
@@ -100,6 +148,8 @@ def judge_file(
         return exercise, judge_cells(cells, tasks, sandbox, settings.seed)
     except UnreadableNotebookError as error:
         return "", [Verdict("", State.UNREADABLE, error.sentence())]
+    except (SandboxError, OSError):
+        raise
     except Exception as error:
         return exercise, gave_up(exercise, settings, f"{type(error).__name__}: {error}"[:200])
 

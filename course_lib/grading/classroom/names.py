@@ -18,6 +18,8 @@ def printable(text: str) -> str:
 
 def plain_text(text: str) -> str:
     """Return text without the characters that XML and terminals must not see; line ends stay."""
+    if text.replace("\n", "").isprintable():
+        return text
     return "".join(char if char == "\n" else printable_or_backslash(char) for char in text)
 
 

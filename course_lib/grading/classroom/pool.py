@@ -11,13 +11,11 @@ from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import wait
 
 from . import judge_process
-from .judge_process import READY, Settings
+from .judge_process import READY, Job, Settings
 
 START_SECONDS = 300.0  # importing torch on a slow, cold disk
 PATIENCE_SECONDS = 60.0  # for reading a file, beyond the limits of its functions
 GRACE_SECONDS = 6.0  # for the sandbox, beyond the limit of one function
-
-Job = tuple[str, str]  # a file's path, and its exercise or an empty text
 
 
 class Judge:
@@ -72,7 +70,7 @@ def judge_all(
 
     Parameters
     ----------
-    jobs : sequence of (path, exercise)
+    jobs : sequence of Job
         The files.
     settings : Settings
         This run's.
@@ -140,6 +138,6 @@ def give_up(judge: Judge, judges: list[Judge], reason: str) -> Iterator[tuple[Jo
 
 def time_limit(job: Job, settings: Settings) -> float:
     """Return the seconds that the functions of a file may take together."""
-    names = [job[1]] if job[1] else settings.exercises
+    names = [job.exercise] if job.exercise else settings.exercises
     sums = [sum(task.seconds + GRACE_SECONDS for task in settings.tasks(name)) for name in names]
     return max(sums, default=0.0)

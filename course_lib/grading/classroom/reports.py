@@ -86,7 +86,7 @@ def as_json(result: ClassResult) -> str:
         for student in result.students
     ]
     strangers = [vars(stranger) for stranger in result.strangers]
-    numbers = {name: getattr(result, name) for name in ("seed", "judged", "remembered")}
+    numbers = {name: getattr(result, name) for name in ("seed", "judged", "remembered", "fence")}
     report = {**numbers, "students": students, "not_graded": strangers}
     return json.dumps(report, indent=1) + "\n"
 

@@ -53,6 +53,8 @@ class ClassResult:
         Drew the probes.
     judged, remembered : int
         How many files were judged now, and how many verdicts an earlier run had left.
+    fence : str
+        What stood round the submissions while they ran.
     """
 
     students: tuple[str, ...]
@@ -62,13 +64,14 @@ class ClassResult:
     seed: int = PUBLIC_SEED
     judged: int = 0
     remembered: int = 0
+    fence: str = ""
 
 
 def in_order(
     found: Collection,
     answers: dict[Submission, tuple[str, list[Verdict]]],
     exercises: Sequence[str],
-    counts: dict[str, int],
+    counts: dict,
 ) -> ClassResult:
     """Return the verdicts per student and exercise, and everything that was not graded."""
     files: dict[tuple[str, str], list[Graded]] = {}

@@ -1,19 +1,23 @@
 """Grade a class: collect, judge what has changed, and put the verdicts in order."""
 
 import contextlib
+import dataclasses
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from .. import specs
+from ..sandbox.fence import kernel
 from ..spec import PUBLIC_SEED
 from . import pool
-from .judge_process import Settings, gave_up
-from .ledger import LIBRARY, Ledger, judge_version, key_of
+from .judge_process import Job, Settings, gave_up
+from .ledger import LIBRARY, Ledger, digest_of, judge_version, key_of, secret_file
 from .result import ClassResult, in_order
 from .submissions import collect
+
+KEPT_BYTES = 100_000_000  # of files that are kept in memory until they are judged
 
 
 def grade(
@@ -66,23 +70,27 @@ def grade(
     ledger = Ledger(None) if ledger is None else ledger
     wanted = [s for s in found.submissions if not exercises or s.exercise in ("", *exercises)]
     common = f"{judge_version()} {seed} {seconds}"
-    keys = {s: key_of(s.path, s.exercise, common) or f"unread {s.name}" for s in wanted}
-    answers = {key: ledger.get(key) for key in keys.values()}
+    # Read once, before the first submission runs: what is hashed here is what will be judged.
+    keys, waiting, answers, room = {}, {}, {}, KEPT_BYTES
+    for s in wanted:
+        digest, contents = digest_of(s.path, keep=room)
+        key = keys[s] = key_of(digest, s.path.suffix, s.exercise, common) or f"unread {s.name}"
+        if key not in answers:  # files with the same contents are judged once
+            answers[key] = ledger.get(key)
+            if answers[key] is None:
+                waiting[Job(str(s.path), s.exercise, digest, contents)] = key
+                room -= len(contents or b"")
     remembered = sum(answers[key] is not None for key in keys.values())
-    # Files with the same contents are judged once.
-    missing = {key: s for s, key in keys.items() if answers[key] is None}
-    waiting = {(str(s.path), s.exercise): key for key, s in missing.items()}
     if progress:
         progress(len(waiting))
-    with contextlib.ExitStack() as stack:
-        scratch = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
-        hidden = hidden_folders(folder, Path(stack.enter_context(scratch)))
-        settings = Settings(seed, known, seconds, hidden, scratch.name)
-        finished = judge_all(list(waiting), settings, jobs or processors())
-        for job, answer in stack.enter_context(contextlib.closing(finished)):
+    kept = [] if ledger.path is None else [ledger.path, secret_file(ledger.path)]
+    settings = Settings(seed, known, seconds, tuple(str(path.resolve()) for path in kept))
+    finished = judge_somewhere(list(waiting), settings, folder, jobs or processors(), judge_all)
+    with contextlib.closing(finished):
+        for job, answer in finished:
             key = waiting[job]
             if isinstance(answer, str):  # the judge gave up; the next run may try again
-                answers[key] = job[1], gave_up(job[1], settings, answer)
+                answers[key] = job.exercise, gave_up(job.exercise, settings, answer)
             else:
                 answers[key] = answer
                 if not key.startswith("unread"):
@@ -91,7 +99,25 @@ def grade(
                 progress(1)
     by_file = {submission: answers[key] for submission, key in keys.items()}
     counts = {"seed": seed, "judged": len(waiting), "remembered": remembered}
+    counts["fence"] = kernel().words()
     return in_order(found, by_file, exercises, counts)
+
+
+def judge_somewhere(
+    jobs: list[Job], settings: Settings, folder: Path, processes: int, judge_all: Callable
+) -> Iterator:
+    """Yield what `judge_all` yields, with a folder for its work; without room, that for reason."""
+    with contextlib.ExitStack() as stack:
+        try:
+            place = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+            scratch = stack.enter_context(place)
+        except OSError as error:
+            yield from ((job, error.strerror or type(error).__name__) for job in jobs)
+            return
+        hidden = (*hidden_folders(folder, Path(scratch)), *settings.hidden)
+        settings = dataclasses.replace(settings, hidden=hidden, scratch=scratch)
+        finished = judge_all(jobs, settings, processes)
+        yield from stack.enter_context(contextlib.closing(finished))
 
 
 def hidden_folders(folder: Path, scratch: Path) -> tuple[str, ...]:

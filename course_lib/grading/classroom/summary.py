@@ -20,6 +20,7 @@ def summary(result: ClassResult) -> str:
     """Return the result of a class as plain text."""
     parts = [heading(result), students_table(result), tasks_table(result)]
     parts += [for_a_person(result), not_graded(result)]
+    parts += [f"Fence round the submissions: {result.fence}."] if result.fence else []
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

@@ -3,19 +3,24 @@
 import __future__
 
 import ast
+import importlib
 import json
 import linecache
 import os
 import sys
+import tempfile
 
-from . import guard, limits
-from .outcomes import MAX_RESULT
+from . import guard, limits, preload
+from .fence import Fence
+from .outcomes import MAX_RESULT, READY
 from .run import Printed, describe_error, load_harness, run_probes
 from .watch import watcher
 
 
-def run_job(job: dict, report_to: int, tasks: int | None) -> None:
+def run_job(job: dict, report_to: int, tasks: int | None, fence: Fence) -> None:
     """Run one job and write its result to the descriptor `report_to`. Never returns.
+
+    The first line that it writes says that the fence is up. If there is none, nothing was run.
 
     Parameters
     ----------
@@ -26,6 +31,8 @@ def run_job(job: dict, report_to: int, tasks: int | None) -> None:
         Descriptor of the pipe to the supervisor.
     tasks : int or None
         Limit on processes and threads.
+    fence : Fence
+        What the kernel holds.
     """
     write, leave, dumps = os.write, os._exit, json.dumps
 
@@ -40,17 +47,33 @@ def run_job(job: dict, report_to: int, tasks: int | None) -> None:
     printed = Printed()
     sys.stdout = sys.stderr = printed
     try:
-        os.chdir(job["folder"])
+        prepare(job)
         limits.apply(job["seconds"], job["megabytes"], tasks)
-        if job["helpers"]:
-            sys.path.append(job["root"])
+        fence.close(job["folder"])
         places = job["package"], job["helpers"], job["hidden"], job["folder"]
-        guard.arm(*places, lambda reason: report({"review": reason}))
+        guard.arm(*places, report_to, not fence.held)
+        write(report_to, READY)
         report({**execute(job), "printed": printed.text})
     except BaseException as error:
         report({"broken": describe_error(error), "printed": printed.text})
     finally:
         leave(0)
+
+
+def prepare(job: dict) -> None:
+    """Move into the job's own folder, and import the helpers that its code may ask for.
+
+    Behind the fence not even their files can be read.
+    """
+    folder = job["folder"]
+    os.chdir(folder)
+    os.environ.update(TMPDIR=folder, TEMP=folder, TMP=folder, HOME=folder)
+    tempfile.tempdir = None
+    if job["helpers"] and job["package"] in preload.text_of(job):
+        sys.path.append(job["root"])
+        for helper in job["helpers"]:
+            importlib.import_module(helper)
+        sys.path.remove(job["root"])
 
 
 def execute(job: dict) -> dict:

@@ -11,9 +11,11 @@ import tempfile
 import threading
 from pathlib import Path
 
-from .outcomes import CRASHED, FINISHED, MAX_RESULT, OUT_OF_TIME, OUTPUT, READY, TIMEOUT
+from . import fence, folders
+from .outcomes import CRASHED, FAILED, FINISHED, MAX_RESULT, OUT_OF_TIME, OUTPUT, READY, TIMEOUT
 
 HERE = Path(__file__).resolve().parent
+LIBRARY = HERE.parents[2]  # where the library is imported from
 # Loads this package by path under the name "sandbox"; the library stays unimported.
 BOOTSTRAP = """\
 import importlib.util, sys
@@ -27,7 +29,12 @@ main()
 """
 KEPT_VARIABLES = ("PATH", "SYSTEMROOT", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 START_SECONDS = 120.0  # importing torch on a slow, cold disk
+LOST = -9  # the status where the worker itself was ended
 GRACE_SECONDS = 30.0  # for the worker itself, which may have to import something slow
+
+
+class SandboxError(RuntimeError):
+    """The sandbox itself cannot work, for want of room perhaps. It is nobody's verdict."""
 
 
 class Sandbox:
@@ -39,14 +46,19 @@ class Sandbox:
         True: one worker that forks per submission. False: a new process per submission, as on
         Windows and macOS (where forking after importing torch is not safe). Default: by system.
     hidden : tuple of path
-        Folders that hold answers, besides the library.
+        What holds answers, besides the library.
+    kernel : bool
+        Whether the kernel's fence is used where there is one. Without it only Python's audit hook
+        stands, as on other systems; for tests of that hook.
     """
 
-    def __init__(self, fork: bool | None = None, hidden: tuple = ()):
+    def __init__(self, fork: bool | None = None, hidden: tuple = (), kernel: bool = True):
         self.fork = sys.platform.startswith("linux") if fork is None else fork
         self.hidden = [str(folder) for folder in hidden]
+        self.options = () if kernel else ("--hook-only",)
+        self.held = fence.kernel() if kernel else fence.Kernel()
         self._worker: Worker | None = None
-        self._scratch: tempfile.TemporaryDirectory | None = None
+        self._scratch: str | None = None
 
     def __enter__(self) -> "Sandbox":
         return self
@@ -60,7 +72,7 @@ class Sandbox:
             self._worker.end()
             self._worker = None
         if self._scratch is not None:
-            self._scratch.cleanup()
+            folders.remove(self._scratch)
             self._scratch = None
 
     def run(self, job: dict) -> dict:
@@ -76,39 +88,70 @@ class Sandbox:
         -------
         dict
             ``ended`` (see `outcomes`), ``status`` and ``result`` (a dict, None if it was not JSON).
+
+        Raises
+        ------
+        SandboxError
+            If there is no room for a folder, or no fence can be put up.
+
+        Notes
+        -----
+        A crash counts once it has happened twice. The first time the process, or its worker, may
+        have been ended from outside: by another program, or by a system that is short of memory.
+        Then the second try has a fresh worker.
         """
-        if self._scratch is None:
-            self._scratch = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        for _ in range(2):
+            reply = self._try(job)
+            if reply["ended"] not in (CRASHED, FAILED):
+                break
+            if reply["ended"] == FAILED or reply["status"] < 0:
+                self._end_worker()
+        if reply["ended"] == FAILED:
+            reason = reply["result"].decode("utf-8", "replace")[:300]
+            raise SandboxError(f"the sandbox cannot work here: {reason}")
+        return {**reply, "result": read_result(reply["result"])}
+
+    def _try(self, job: dict) -> dict:
         library = HERE.parent.parent
-        full = {
-            **job,
-            "scratch": self._scratch.name,
-            "package": library.name,
-            "root": str(library.parent),
-            "hidden": [str(library), *self.hidden],
-        }
-        reply = self._run_forked(full) if self.fork else self._run_single(full)
-        return {**reply, "result": read_result(reply.pop("result"))}
+        try:
+            if self._scratch is None:
+                self._scratch = tempfile.mkdtemp()
+            full = {
+                **job,
+                "scratch": self._scratch,
+                "package": library.name,
+                "root": str(library.parent),
+                "hidden": [str(library), *self.hidden],
+            }
+            return self._run_forked(full) if self.fork else self._run_single(full)
+        except OSError as error:
+            return {"ended": FAILED, "status": 0, "result": str(error).encode()}
+
+    def _end_worker(self) -> None:
+        if self._worker is not None:
+            self._worker.end()
+            self._worker = None
 
     def _run_forked(self, job: dict) -> dict:
         if self._worker is None:
-            self._worker = Worker(self._scratch.name)
-        line = self._worker.ask(job, job["seconds"] + GRACE_SECONDS)
-        if line is None:  # the submission took the worker down: the next one gets a new worker
-            self._worker.end()
-            self._worker = None
-            return {"ended": CRASHED, "status": 0, "result": ""}
-        return json.loads(line)
+            self._worker = Worker(self._scratch, *self.options)
+        reply = self._worker.ask(job, job["seconds"] + GRACE_SECONDS)
+        if reply is None:  # the worker was ended: the next submission gets a new one
+            return {"ended": CRASHED, "status": LOST, "result": b""}
+        header, data = reply
+        return {"ended": header["ended"], "status": header["status"], "result": data}
 
     def _run_single(self, job: dict) -> dict:
-        with tempfile.TemporaryDirectory(dir=job["scratch"], ignore_cleanup_errors=True) as folder:
-            worker = Worker(self._scratch.name, "--single")
+        with folders.empty_folder(job["scratch"]) as folder:
+            worker = Worker(self._scratch, *self.options, "--single")
             line = worker.ask({**job, "folder": folder}, job["seconds"])
             late, status = worker.end(patience=0.0 if line is None else 5.0)
+        if not worker.started:
+            return {"ended": FAILED, "status": 0, "result": b"a worker did not start"}
         if line is None or late:
-            return {"ended": TIMEOUT, "status": 0, "result": ""}
+            return {"ended": TIMEOUT, "status": 0, "result": b""}
         if len(line) > MAX_RESULT:
-            return {"ended": OUTPUT, "status": 0, "result": ""}
+            return {"ended": OUTPUT, "status": 0, "result": b""}
         ended = TIMEOUT if status == OUT_OF_TIME else FINISHED if line else CRASHED
         return {"ended": ended, "status": status, "result": line}
 
@@ -119,9 +162,11 @@ class Worker:
     def __init__(self, scratch: str, *options: str):
         environment = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
         environment |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "HOME": scratch}
+        # Without them, asking for the user's name reads files that stay shut.
+        environment |= {"USER": "judge", "LOGNAME": "judge"}
         environment |= {"TMPDIR": scratch, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1"}
         self._process = subprocess.Popen(
-            [sys.executable, "-s", "-P", "-c", BOOTSTRAP, str(HERE), *options],
+            [sys.executable, "-s", "-P", "-c", BOOTSTRAP, str(HERE), str(LIBRARY), *options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -130,34 +175,39 @@ class Worker:
             start_new_session=os.name == "posix",
         )
         self._lines: queue.Queue = queue.Queue()
-        self._started = False
+        self.started = False
         self._single = "--single" in options
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def _read(self) -> None:
         stream = self._process.stdout
-        with contextlib.suppress(ValueError, OSError):
-            if self._single:
-                self._lines.put(stream.readline(len(READY)))
-                self._lines.put(stream.read(MAX_RESULT + 1))
-            else:
-                while line := stream.readline(4 * MAX_RESULT):
-                    self._lines.put(line)
+        with contextlib.suppress(ValueError, OSError, KeyError):
+            if stream.readline(len(READY)) == READY:
+                self._lines.put(READY)
+                if self._single:
+                    self._lines.put(stream.read(MAX_RESULT + 1))
+                while not self._single and (line := stream.readline(1000)):
+                    header = json.loads(line)
+                    self._lines.put((header, stream.read(header["length"])))
         self._lines.put(None)
 
-    def ask(self, job: dict, seconds: float) -> str | None:
-        """Send one job; return the reply, or None if none came in time."""
+    def ask(self, job: dict, seconds: float):
+        """Send one job; return the reply, or None if none came in time.
+
+        A reply is the report's bytes from a single-use worker, and a header with the report's
+        bytes from one that forks.
+        """
         try:
             self._process.stdin.write(json.dumps(job).encode() + b"\n")
             self._process.stdin.flush()
-            if not self._started:  # its imports are not the submission's time
-                self._lines.get(timeout=START_SECONDS)
-                self._started = True
-            line = self._lines.get(timeout=seconds)
+            if not self.started:  # its imports are not the submission's time
+                self.started = self._lines.get(timeout=START_SECONDS) is not None
+                if not self.started:
+                    return None
+            return self._lines.get(timeout=seconds)
         except (OSError, queue.Empty):
             return None
-        return None if line is None else line.decode("utf-8", "replace")
 
     def end(self, patience: float = 0.0) -> tuple[bool, int]:
         """End the process; return whether it had to be killed, and its exit status.
@@ -184,13 +234,12 @@ class Worker:
 
 
 def library_path() -> dict:
-    """Return the variable that lets a worker import what this process can import."""
-    own = HERE.parent.parent.parent
-    paths = [path for path in sys.path if path and Path(path).resolve() != own]
+    """Return the variable that lets a worker import the packages that this process can import."""
+    paths = fence.packages_only([path for path in sys.path if path], str(LIBRARY))
     return {"PYTHONPATH": os.pathsep.join(paths)}
 
 
-def read_result(text: str) -> dict | None:
+def read_result(text: bytes) -> dict | None:
     """Return the child's report as a dict, or None if it is not a report."""
     try:
         result = json.loads(text)

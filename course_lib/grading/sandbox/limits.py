@@ -1,6 +1,7 @@
 """Limits of one run: processor time, memory, file size, descriptors, and a process to itself."""
 
 import contextlib
+import mmap
 import os
 import sys
 import time
@@ -12,7 +13,9 @@ except ImportError:  # Windows
 
 MAX_FILE = 2_000_000  # bytes
 RESERVE = 2**28  # bytes kept back, so that running out of memory can still be reported
+MAX_OPEN = 128  # descriptors; files that are open and removed still take up room
 EXTRA_TASKS = 256  # processes and threads beyond those that the user already runs
+RESERVED: list[mmap.mmap] = []
 
 
 def apply(seconds: float, megabytes: int, tasks: int | None = None) -> None:
@@ -33,20 +36,22 @@ def apply(seconds: float, megabytes: int, tasks: int | None = None) -> None:
     lower(resource.RLIMIT_CPU, processor, processor + 1)
     lower(resource.RLIMIT_CORE, 0, 0)
     lower(resource.RLIMIT_FSIZE, MAX_FILE, MAX_FILE)
+    lower(resource.RLIMIT_NOFILE, MAX_OPEN, MAX_OPEN)
     used = address_space()
     if used is not None:
-        limit = used + megabytes * 2**20
-        lower(resource.RLIMIT_AS, limit, limit + RESERVE)
+        # A mapping that nobody touches; giving it back makes room, and needs no right to do so.
+        kind = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+        RESERVED.append(mmap.mmap(-1, RESERVE, flags=kind, prot=mmap.PROT_READ))
+        limit = used + RESERVE + megabytes * 2**20
+        lower(resource.RLIMIT_AS, limit, limit)
     if tasks is not None:
         lower(resource.RLIMIT_NPROC, tasks, tasks)
 
 
 def release_reserve() -> None:
     """Make the reserved memory usable, to write down what happened."""
-    if resource is not None:
-        _, ceiling = resource.getrlimit(resource.RLIMIT_AS)
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_AS, (ceiling, ceiling))
+    while RESERVED:
+        RESERVED.pop().close()
 
 
 def lower(which: int, soft: int, hard: int) -> None:

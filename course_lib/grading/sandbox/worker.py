@@ -11,33 +11,44 @@ import os
 import select
 import signal
 import sys
-import tempfile
 import time
 
-from . import child, limits, preload
-from .outcomes import CRASHED, FINISHED, MAX_RESULT, OUT_OF_TIME, OUTPUT, READY, TIMEOUT
+from . import child, fence, folders, limits, preload
+from .outcomes import CRASHED, FAILED, FINISHED, MAX_RESULT, OUT_OF_TIME, OUTPUT, READY, TIMEOUT
+
+START_SECONDS = 60.0  # for a child to put up its fence, however busy the machine is
+LOOK_SECONDS = 0.05  # between looks at what the submission writes
 
 
 def main() -> None:
     """Serve jobs until the standard input ends, or a single one with the option ``--single``."""
     sys.dont_write_bytecode = True
     requests, replies = private_streams()
+    library = sys.argv[2]
+    sys.path[:] = fence.packages_only(sys.path, library)
+    held = fence.Kernel() if "--hook-only" in sys.argv else fence.kernel()
     if "--single" in sys.argv:
         line = requests.readline()
         if "torch" in line:
             import_torch()
         job = json.loads(line)
         preload.preload(preload.text_of(job))
-        os.write(replies, READY)
-        child.run_job(job, replies, None)
+        own = fence.Fence(held, job["hidden"], job["scratch"])
+        child.run_job(job, replies, None, own)
     limits.adopt_orphans()
     import_torch()
     os.write(replies, READY)
-    tasks = limits.tasks_allowed()
+    tasks, own = limits.tasks_allowed(), None
     for line in requests:
-        reply = json.dumps(serve(json.loads(line), tasks)) + "\n"
-        with open(replies, "w", encoding="utf-8", closefd=False) as stream:
-            stream.write(reply)
+        job = json.loads(line)
+        try:
+            own = own or fence.Fence(held, job["hidden"], job["scratch"])
+            ended, status, data = serve(job, tasks, own)
+        except OSError as error:  # no room for a folder, no process to be had
+            ended, status, data = FAILED, 0, str(error).encode()
+        header = json.dumps({"ended": ended, "status": status, "length": len(data)})
+        with open(replies, "wb", closefd=False) as stream:
+            stream.write(header.encode() + b"\n" + data)
 
 
 def import_torch() -> None:
@@ -59,10 +70,10 @@ def private_streams():
     return requests, replies
 
 
-def serve(job: dict, tasks: int | None) -> dict:
-    """Fork a child for one job and return how it ended and what it reported."""
+def serve(job: dict, tasks: int | None, own: fence.Fence) -> tuple[str, int, bytes]:
+    """Fork a child for one job; return how it ended, its exit status and what it reported."""
     preload.preload(preload.text_of(job))
-    with tempfile.TemporaryDirectory(dir=job["scratch"], ignore_cleanup_errors=True) as folder:
+    with folders.empty_folder(job["scratch"]) as folder:
         job["folder"] = folder
         reading, writing = os.pipe()
         pid = os.fork()
@@ -70,43 +81,54 @@ def serve(job: dict, tasks: int | None) -> dict:
             try:
                 os.setsid()
                 limits.die_with_parent()
-                if writing != 3:
-                    os.dup2(writing, 3)
-                os.closerange(4, 65536)
-                child.run_job(job, 3, tasks)
+                own.keep_only(writing, 3)
+                child.run_job(job, 3, tasks, own)
             finally:
                 os._exit(1)
         os.close(writing)
         try:
-            ended, data, status = supervise(pid, reading, time.monotonic() + job["seconds"])
+            return supervise(pid, reading, job["seconds"], folder)
         finally:
             os.close(reading)
             end_everything(pid)
-    return {"ended": ended, "status": status, "result": data.decode("utf-8", "replace")}
 
 
-def supervise(pid: int, reading: int, deadline: float) -> tuple[str, bytearray, int]:
-    """Collect the child's report until it ends, is too long, or the time is over."""
-    data, at_end, status = bytearray(), False, None
+def supervise(pid: int, reading: int, seconds: float, folder: str) -> tuple[str, int, bytes]:
+    """Collect the child's report until it ends, is too long, or the time is over.
+
+    The clock starts when the fence is up: a busy machine is no fault of the submission.
+    """
+    data, at_end, up, status = bytearray(), False, False, None
+    deadline = time.monotonic() + START_SECONDS
+    look = deadline
     while status is None:
-        if time.monotonic() > deadline:
-            return TIMEOUT, data, 0
+        now = time.monotonic()
+        if not up and data.startswith(READY):
+            up, deadline, look = True, now + seconds, now + LOOK_SECONDS
+        if now > deadline:
+            return (TIMEOUT, 0, b"") if up else (FAILED, 0, b"the fence took too long")
+        if now > look:
+            look = now + LOOK_SECONDS
+            if folders.overfull(folder):
+                return OUTPUT, 0, b""
         if at_end:
             time.sleep(0.001)
         elif select.select([reading], [], [], 0.02)[0]:
             chunk = os.read(reading, 1 << 16)
             at_end = not chunk
             data += chunk
-            if len(data) > MAX_RESULT:
-                return OUTPUT, bytearray(), 0
+            if len(data) > len(READY) + MAX_RESULT:
+                return OUTPUT, 0, b""
         status = exit_status(pid)
-    while select.select([reading], [], [], 0)[0] and len(data) <= MAX_RESULT:
+    while select.select([reading], [], [], 0)[0] and len(data) <= len(READY) + MAX_RESULT:
         chunk = os.read(reading, 1 << 16)
         if not chunk:
             break
         data += chunk
-    ended = TIMEOUT if status == OUT_OF_TIME else FINISHED if data else CRASHED
-    return ended, data, status
+    if not data.startswith(READY):
+        return FAILED, status, bytes(data) or b"the fence could not be put up"
+    report = bytes(data[len(READY) :])
+    return TIMEOUT if status == OUT_OF_TIME else FINISHED if report else CRASHED, status, report
 
 
 def exit_status(pid: int) -> int | None:
