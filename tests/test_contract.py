@@ -14,7 +14,7 @@ from course_lib.experience.contract import (
     EnvironmentFailedError,
     MalformedEnvironmentError,
 )
-from course_lib.experience.envs import BatchedCartPole, ReplayableVectorEnv, make_envs, replay
+from course_lib.experience.envs import BatchedCartPole, ReplayableVectorEnv, make_envs, recorder
 from course_lib.experience.rollout import Collector
 from course_lib.training.train import resume, train
 
@@ -325,17 +325,25 @@ def test_a_buffer_that_is_reused_keeps_final_observations(mode, route):
     assert rollout.final_observations.tolist() == [[0, 8]] * 3 + [[1, 8]] * 3
 
 
-class Doubles(Plain):
+class Forgetting(Plain):
+    """Counts no episodes: what is kept across them would make a resume refuse."""
+
+    def reset(self, *, seed=None, options=None):
+        self.episode = -1
+        return super().reset(seed=seed, options=options)
+
+
+class Doubles(Forgetting):
     def look(self):
         return np.array([self.np_random.normal(), self.t / 3])
 
 
-class Lists(Plain):
+class Lists(Forgetting):
     def look(self):
         return [float(self.np_random.normal()), self.t]
 
 
-class Integers(Plain):
+class Integers(Forgetting):
     observation_space = gym.spaces.Box(0, 255, (2,), np.uint8)
 
     def look(self):
@@ -449,7 +457,7 @@ class Endless(Plain):
 
 
 def test_an_endless_episode_is_recorded_no_further_than_a_limit(monkeypatch):
-    monkeypatch.setattr(replay, "LONGEST_RECORDING", 50)
+    monkeypatch.setattr(recorder, "MAX_STEPS", 50)
     envs = make_envs(Endless, 2)
     envs.reset(seed=0)
     for _ in range(50):
@@ -459,7 +467,9 @@ def test_an_endless_episode_is_recorded_no_further_than_a_limit(monkeypatch):
     envs.step(np.array([1, 0]))
     saved = envs.get_state()
     assert [len(copy["actions"]) for copy in saved["copies"].values()] == [0, 0]
-    with pytest.raises(RuntimeError, match=r"copy 0\) was 51 steps.*cannot be replayed.*TimeLimit"):
+    with pytest.raises(
+        RuntimeError, match=r"copy 0 .*not recorded: .* more than 50 steps.*TimeLimit"
+    ):
         other.set_state(saved)
     envs.reset(seed=1)
     envs.step(np.array([0, 0]))

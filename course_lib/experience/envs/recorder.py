@@ -34,13 +34,15 @@ class EpisodeRecorder(CheckedEnv):
     env : gymnasium.Env
     index : int, optional
         Which of several copies this is, for the errors.
-    max_steps : int
+    max_steps : int, optional
         An episode that lasts longer is no longer recorded, and `get_state` says so.
     """
 
-    def __init__(self, env: gym.Env, index: int | None = None, max_steps: int = MAX_STEPS) -> None:
+    def __init__(
+        self, env: gym.Env, index: int | None = None, max_steps: int | None = None
+    ) -> None:
         super().__init__(env, index)
-        self.max_steps = max_steps
+        self.max_steps = MAX_STEPS if max_steps is None else max_steps
         self._begin({"seed": None, "rng": None}, "it was never reset")
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
@@ -58,11 +60,16 @@ class EpisodeRecorder(CheckedEnv):
         self._take_in(observation, reward, terminated, truncated)
         return observation, reward, terminated, truncated, info
 
+    @property
+    def actions(self) -> NDArray:
+        """The actions of the running episode, shape (steps, ...), as a copy; none if not recorded."""
+        return self._buffer[: self.steps].copy()
+
     def get_state(self) -> dict[str, Any]:
         """The recording, from which `set_state` replays, and what it has to be compared with."""
         return {
             "start": copy.deepcopy(self.start),
-            "actions": self.actions[: self.steps].copy(),
+            "actions": self.actions,
             "obstacle": self.obstacle,
             "answers": self.answers.hexdigest(),
             "visible": visible_state(self.env),
@@ -101,7 +108,7 @@ class EpisodeRecorder(CheckedEnv):
 
     def _begin(self, start: dict[str, Any], obstacle: str | None) -> None:
         self.start, self.obstacle, self.steps = start, obstacle, 0
-        self.actions: NDArray = np.empty(
+        self._buffer: NDArray = np.empty(
             (0, *(self.action_space.shape or ())), dtype=self.action_space.dtype
         )
         self.answers = hashlib.blake2b(digest_size=16)
@@ -110,14 +117,18 @@ class EpisodeRecorder(CheckedEnv):
         if self.obstacle is not None:
             return
         if self.steps == self.max_steps:
-            self._begin(self.start, f"it has lasted more than {self.max_steps:,} steps")
+            self._begin(
+                self.start,
+                f"it has lasted more than {self.max_steps:,} steps; a time limit "
+                "(gymnasium.wrappers.TimeLimit, or max_episode_steps) keeps episodes shorter",
+            )
             return
         action = np.asarray(action)
-        if self.steps == len(self.actions):  # full: twice as much room
+        if self.steps == len(self._buffer):  # full: twice as much room
             grown = np.empty((max(64, 2 * self.steps), *action.shape), dtype=action.dtype)
-            grown[: self.steps] = self.actions[: self.steps]
-            self.actions = grown
-        self.actions[self.steps] = action
+            grown[: self.steps] = self._buffer[: self.steps]
+            self._buffer = grown
+        self._buffer[self.steps] = action
         self.steps += 1
 
     def _take_in(self, *answers: Any) -> None:
