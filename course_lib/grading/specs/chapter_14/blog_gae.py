@@ -17,7 +17,7 @@ ROLLOUTS = {
     "gamma is 0": (4, (1,), 0.0, 0.7),
     "lambda is 0": (4, (1,), 0.9, 0.0),
     "gamma and lambda are 1, numbers of about 1e6": (6, (2,), 1.0, 1.0),
-    "1200 steps, one end, both factors near 1": (1200, (1150,), 0.9999, 0.9995),
+    "1200 steps, one end, both factors near 1": (1200, (1150,), 1 - 2.0**-10, 1 - 2.0**-9),
     "700 steps, one end, both factors small": (700, (5,), 0.5, 0.5),
 }
 
