@@ -170,7 +170,7 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
     picture.add_argument("--out", metavar="FILE", help="default: returns.png in the first DIR")
     for name, command in commands.choices.items():
         if name != "train":
-            many = {"nargs": "+"} if name == "plot" else {}
+            many: dict[str, Any] = {"nargs": "+"} if name == "plot" else {}
             command.add_argument(
                 "directory", metavar="DIR", help="where train kept the run", **many
             )
