@@ -54,6 +54,7 @@ benchmarks: $(INSTALLED)  ## measure what is missing in results/benchmarks besid
 lint: $(INSTALLED)  ## check style, types, storeys, and that notebooks hold no outputs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/nbstripout --keep-id --verify chapters/*.ipynb exercises/*.ipynb solutions/*.ipynb
 
@@ -65,4 +66,4 @@ repository: $(INSTALLED)  ## URL=https://github.com/you/trust-regions: set the a
 	@$(BIN)/python -m book.repository "$(URL)"
 
 clean:  ## remove everything that was built, but not .venv
-	rm -rf _build .pytest_cache .ruff_cache .hypothesis
+	rm -rf _build .pytest_cache .ruff_cache .mypy_cache .hypothesis
