@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve test colab browser grade exercises benchmarks lint format repository clean
+.PHONY: help book serve test colab browser grade exercises benchmarks results lint format repository clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ exercises: $(INSTALLED)  ## derive the exercises from the solutions, and appendi
 benchmarks: $(INSTALLED)  ## measure what is missing in results/benchmarks beside other libraries
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[compare,fast]'
 	$(BIN)/python -W ignore -m benchmarks
+
+results: $(INSTALLED)  ## STUDY=name: run what is missing of results/name/study.toml
+	$(BIN)/python -m course_lib study results/$(STUDY)/study.toml
 
 lint: $(INSTALLED)  ## check style, types, storeys, and that notebooks hold no outputs
 	$(BIN)/ruff check .

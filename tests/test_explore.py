@@ -182,7 +182,7 @@ def test_large_frames_are_stored_coarser(monkeypatch):
 
 
 def test_frames_that_never_fit_are_refused(monkeypatch):
-    monkeypatch.setattr(explore, "MAX_BYTES", 5_000)
+    monkeypatch.setattr(explore, "MAX_BYTES", 1_000)
     with pytest.raises(ValueError, match="use fewer values"):
         playable(noise, {"seed": [0, 1]}, alt=describe)
 

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from course_lib.training.study import load_runs, read_study, run_study
+from course_lib.command_line.main import main
+from course_lib.training import evaluate, load_agent
+from course_lib.training.study import folder_of_agent, load_runs, read_study, run_study
 
 pytest.importorskip("distributed")
 
@@ -34,6 +36,7 @@ algorithm = "a2c"
 env = "CartPole-v1"
 steps = 512
 seeds = [5, 6]
+keep = [5]
 settings = { n_envs = 4, horizon = 64 }
 """
 
@@ -73,7 +76,26 @@ def test_a_record_holds_what_was_asked_and_what_was_found(finished):
     assert [len(run["final"][kind]) for kind in ("deterministic", "sampled")] == [3, 3]
     assert run["diverged"] == ""
     assert set(run["made"]) >= {"cpu_seconds", "commit", "torch", "python"}
-    assert (finished / "short" / "0001.json").stat().st_size < 4_000
+    assert (finished / "short" / "0001.json").stat().st_size < 5_000
+
+
+def test_an_agent_that_is_kept_can_be_loaded(finished):
+    agent = load_agent(folder_of_agent(finished / "other" / "0005.json"))
+    (run,) = load_runs(finished, ["other"])
+    returns = evaluate(agent, "CartPole-v1", episodes=3, seed=5)
+    assert list(returns) == run["final"]["deterministic"]
+    assert not folder_of_agent(finished / "short" / "0001.json").exists()
+
+
+def test_the_command_runs_a_smaller_version_apart(file, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    command = ["study", str(file), "--seeds", "1", "--steps", "256", "--arm", "short"]
+    assert main([*command, "--processes", "1"]) == 0
+    folder = Path("runs", tmp_path.name, "1-seeds", "256-steps")
+    assert [run["job"]["steps"] for run in load_runs(folder)] == [256]
+    assert "short: 1 runs, IQM of final returns" in capsys.readouterr().out
+    assert main([*command[:-1], "shorter"]) == 1
+    assert "no arm shorter; there are: short, other" in capsys.readouterr().err
 
 
 def test_a_finished_study_runs_nothing(finished, file):

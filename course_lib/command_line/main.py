@@ -16,6 +16,7 @@ from ..training.lock import FolderInUseError
 from ..training.train import ResumeWarning, is_finished, load_run
 from . import commands
 from .parser import PROGRAM, parse
+from .studies import run_study_file
 
 COMMANDS = {
     "train": commands.run_train,
@@ -23,6 +24,7 @@ COMMANDS = {
     "evaluate": commands.run_evaluate,
     "film": commands.run_film,
     "plot": commands.run_plot,
+    "study": run_study_file,
 }
 
 

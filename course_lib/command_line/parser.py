@@ -80,7 +80,7 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
     parser = Parser(
         prog=PROGRAM,
         usage=f"{PROGRAM} COMMAND ... | --list | --version",
-        description="Train, resume, evaluate, film and plot agents.",
+        description="Train, resume, evaluate, film and plot agents; run studies.",
     )
     parser.add_argument("--version", action="version", version=f"course-lib {__version__}")
     parser.add_argument(
@@ -168,8 +168,27 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
         )
     picture = add("plot", "DIR [DIR ...] [--out x.png]", "plot the training returns of runs")
     picture.add_argument("--out", metavar="FILE", help="default: returns.png in the first DIR")
+    many_runs = add(
+        "study", "FILE [options]", "run what is missing of a study, or of a smaller version of it"
+    )
+    many_runs.add_argument("file", metavar="FILE", help="a study.toml")
+    many_runs.add_argument("--seeds", type=_number(Count), help="only so many seeds of each arm")
+    many_runs.add_argument("--steps", type=_number(Count), help="at most so many steps of each run")
+    many_runs.add_argument(
+        "--arm", action="append", metavar="NAME", help="only this arm; may be repeated"
+    )
+    many_runs.add_argument(
+        "--processes", type=_number(Count), default=2, help="runs at the same time (default 2)"
+    )
+    many_runs.add_argument(
+        "--dask", metavar="ADDRESS", help="a Dask scheduler's, to use its workers"
+    )
+    many_runs.add_argument(
+        "--out", metavar="DIR", help="default: runs/ beside FILE; of a smaller version, below runs/"
+    )
+    many_runs.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
     for name, command in commands.choices.items():
-        if name != "train":
+        if name not in ("train", "study"):
             many: dict[str, Any] = {"nargs": "+"} if name == "plot" else {}
             command.add_argument(
                 "directory", metavar="DIR", help="where train kept the run", **many

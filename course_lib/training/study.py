@@ -54,11 +54,28 @@ class Study:
     title: str
     jobs: tuple[Job, ...]
 
-    def smaller(self, seeds: int | None = None, steps: int | None = None) -> "Study":
-        """The same study with the first ``seeds`` seeds of each arm, and at most ``steps`` steps."""
+    def smaller(
+        self,
+        seeds: int | None = None,
+        steps: int | None = None,
+        arms: Sequence[str] | None = None,
+    ) -> "Study":
+        """The same with the first ``seeds`` seeds of some arms, and at most ``steps`` steps a run.
+
+        Raises
+        ------
+        ValueError
+            If it has no such arm.
+        """
         kept: dict[str, list[Job]] = {}
         for job in self.jobs:
             kept.setdefault(job.arm, []).append(job)
+        if arms is not None:
+            if unknown := set(arms) - set(kept):
+                raise ValueError(
+                    f"no arm {', '.join(sorted(unknown))}; there are: {', '.join(kept)}"
+                )
+            kept = {arm: kept[arm] for arm in arms}
         if steps is not None:
             kept = {
                 arm: [dataclasses.replace(j, steps=min(j.steps, steps)) for j in jobs]
@@ -263,14 +280,18 @@ def is_done(job: Job, folder: Path) -> bool:
 def write_run(record: dict[str, Any], file: Path) -> None:
     """Write a run's file, whole or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    agent = record.pop("agent", None)
+    for name, data in record.pop("agent", {}).items():
+        kept = folder_of_agent(file) / name
+        kept.parent.mkdir(exist_ok=True)
+        kept.write_bytes(data)
     part = file.with_name(f".{file.name}.{os.getpid()}.part")
     part.write_text(json.dumps(record, allow_nan=True, separators=(",", ":")) + "\n")
-    if agent is not None:
-        kept = file.with_suffix(".safetensors")
-        kept.with_suffix(".part").write_bytes(agent)
-        os.replace(kept.with_suffix(".part"), kept)
     os.replace(part, file)
+
+
+def folder_of_agent(file: Path) -> Path:
+    """Where the agent of a record is kept, for `agents.load_agent`."""
+    return file.with_suffix(".agent")
 
 
 def load_runs(folder: str | os.PathLike, arms: Sequence[str] | None = None) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ import dataclasses
 import math
 import platform
 import subprocess
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from .. import __version__
 from ..algorithms import algorithm_of
 from ..algorithms.agent import Agent
 from ..algorithms.settings import Settings
+from .agents import save_agent
 from .evaluation import evaluate
 from .train import train
 
@@ -127,7 +129,8 @@ def run_job(job: Job) -> dict[str, Any]:
         ``job``: what was asked; ``evaluations``: step, mean and standard deviation of the
         deterministic returns; ``final``: returns of the two last evaluations, ``deterministic`` and
         ``sampled``; ``updates``: diagnostics, averaged between evaluations; ``diverged``: why the
-        run stopped by itself, empty if it did not; ``made``: seconds, versions, commit.
+        run stopped by itself, empty if it did not; ``made``: seconds, versions, commit; ``agent``:
+        files of the trained agent by name, where the job keeps it.
     """
     watch, diverged, rows = Watch(job), "", pd.DataFrame()
     wall, cpu = time.perf_counter(), time.process_time()
@@ -155,7 +158,16 @@ def run_job(job: Job) -> dict[str, Any]:
             **versions(),
         },
     }
+    if job.keep and watch.agent is not None and not diverged:
+        record["agent"] = agent_files(watch.agent)
     return record
+
+
+def agent_files(agent: Agent) -> dict[str, bytes]:
+    """What `save_agent` writes, by name of file."""
+    with tempfile.TemporaryDirectory() as folder:
+        save_agent(agent, folder)
+        return {p.name: p.read_bytes() for p in Path(folder).iterdir() if p.is_file()}
 
 
 def final_returns(job: Job, agent: Agent | None) -> dict[str, list[float]]:

@@ -1,0 +1,53 @@
+"""The command ``study``: run a study's file, and say how the arms ended."""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from ..training.statistics import bootstrap_interval
+from ..training.study import load_runs, read_study, run_study
+
+
+def run_study_file(options: argparse.Namespace) -> None:
+    """Run what is missing.
+
+    Raises
+    ------
+    RuntimeError
+        If a run did not come to an end; the others did, and are kept.
+    """
+    file = Path(options.file)
+    study = read_study(file).smaller(options.seeds, options.steps, options.arm)
+    failed = run_study(
+        study,
+        folder_of(file, options),
+        processes=options.processes,
+        dask=options.dask,
+        progress=not options.quiet,
+    )
+    if not options.quiet:
+        _summarise(folder_of(file, options), {job.arm for job in study.jobs})
+    if failed:
+        reasons = "; ".join(f"{job.name}: {reason}" for job, reason in failed.items())
+        raise RuntimeError(f"{len(failed)} of {len(study.jobs)} runs did not end: {reasons}")
+
+
+def folder_of(file: Path, options: argparse.Namespace) -> Path:
+    """Where the runs go: a smaller version never mixes with the study's own."""
+    if options.out:
+        return Path(options.out)
+    parts = [f"{n}-{name}" for name in ("seeds", "steps") if (n := getattr(options, name))]
+    return Path("runs", file.parent.name, *parts) if parts else file.parent / "runs"
+
+
+def _summarise(folder: Path, arms: set[str]) -> None:
+    for arm in sorted(arms):
+        runs = load_runs(folder, [arm])
+        final = [np.mean(r["final"]["deterministic"]) for r in runs if not r["diverged"]]
+        words = f"{arm}: {len(runs)} runs"
+        if final:
+            value, low, high = bootstrap_interval([final])
+            words += f", IQM of final returns {value:.1f} (95 % interval {low:.1f} to {high:.1f})"
+        print(f"{words}, {len(runs) - len(final)} diverged")
+    print(f"records are in {folder}")
