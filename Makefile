@@ -57,6 +57,7 @@ results: $(INSTALLED)  ## STUDY=name: run what is missing of results/name/study.
 lint: $(INSTALLED)  ## check style, types, storeys, and that notebooks hold no outputs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/nbstripout --keep-id --verify chapters/*.ipynb exercises/*.ipynb solutions/*.ipynb
 
@@ -68,4 +69,4 @@ repository: $(INSTALLED)  ## URL=https://github.com/you/trust-regions: set the a
 	@$(BIN)/python -m book.repository "$(URL)"
 
 clean:  ## remove everything that was built, but not .venv
-	rm -rf _build .pytest_cache .ruff_cache .hypothesis
+	rm -rf _build .pytest_cache .ruff_cache .mypy_cache .hypothesis

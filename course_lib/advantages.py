@@ -225,7 +225,7 @@ def discounted_returns(
         dict(rewards=rewards, next_values=next_values),
         dict(terminated=terminated, truncated=truncated),
     )
-    cut = truncated.copy()
+    cut = np.array(truncated)
     cut[-1] = True  # the end of the rollout cuts whatever is still running
     # The lambda = 1 advantage over a critic that is zero, except where it stands in for the rest.
     return gae_scan(

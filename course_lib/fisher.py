@@ -234,7 +234,7 @@ def fisher_from_scores(scores: Tensor, weights: Tensor | None = None) -> Tensor:
 
 
 def _check(params: Tensor | None = None, v: Tensor | None = None, damping: float = 0.0) -> None:
-    if params is not None and (params.dim() != 1 or v.shape != params.shape):
+    if params is not None and v is not None and (params.dim() != 1 or v.shape != params.shape):
         raise ValueError(
             f"v has shape {tuple(v.shape)} and the parameters {tuple(params.shape)}; both must be "
             "one vector (P,). `parameters.flatten` makes one."

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import SupportsFloat
 
 import torch
 from torch import Tensor
@@ -41,7 +42,7 @@ class LineSearchResult:
 
 
 def backtracking_line_search(
-    evaluate: Callable[[], tuple[float, float]],
+    evaluate: Callable[[], tuple[SupportsFloat, SupportsFloat]],
     parameters: Sequence[Tensor],
     full_step: Tensor,
     expected_improvement: float,

@@ -112,12 +112,14 @@ def linearize(
     last = len(layers) - 1
 
     def push(tangents: Sequence[Layer]) -> Tensor:
+        tangent = None  # of what goes into the layer: x does not depend on theta
         for i, (weight, bias) in enumerate(tangents):
             out = torch.addmm(bias, inputs[i], weight.t())
-            if i > 0:
-                out.addmm_(tangent, layers[i].weight.t())  # noqa: F821 (set in the round before)
-            tangent = out.mul_(slopes[i]) if i < last else out
-        return tangent
+            if tangent is not None:
+                out.addmm_(tangent, layers[i].weight.t())
+            if i < last:
+                tangent = out.mul_(slopes[i])
+        return out
 
     def pull(cotangent: Tensor) -> Tensor:
         parts: list[Tensor] = []  # from the last to the first

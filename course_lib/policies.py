@@ -8,7 +8,7 @@ Training differentiates through the torch module. Rollouts only need actions, so
 import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, Protocol
 
 import gymnasium as gym
 import numpy as np
@@ -18,9 +18,19 @@ from torch import Tensor, nn
 
 from .distributions import Categorical, DiagonalGaussian
 from .perceptron import ACTIVATIONS, Layer, Perceptron, forward, layers_of
-from .spaces import require_supported
+from .spaces import require_supported, shape_of
 
 Actor = Callable[[NDArray], NDArray]
+
+
+class Noise(Protocol):
+    """What a sampler draws from: a `numpy.random.Generator`, or what stands in for one."""
+
+    def gumbel(self, *, size: tuple[int, ...]) -> NDArray:
+        """Draws from the standard Gumbel distribution."""
+
+    def standard_normal(self, size: tuple[int, ...], dtype: type[np.float32]) -> NDArray:
+        """Draws from the standard normal distribution."""
 
 
 class MLP(nn.Module):
@@ -133,7 +143,7 @@ class CategoricalPolicy(nn.Module):
         """Distribution of the action in each state; observations (B, observation_size)."""
         return Categorical(logits=self.net(observations))
 
-    def sampler(self, rng: np.random.Generator) -> Actor:
+    def sampler(self, rng: Noise) -> Actor:
         """A function from observations (N, O) to actions (N,) int64, drawn from the policy."""
         forward = self.net.numpy_forward()
 
@@ -204,7 +214,7 @@ class GaussianPolicy(nn.Module):
         # A copy: the old policy's distribution must not follow the parameter when it is updated.
         return DiagonalGaussian(mean=outputs, log_std=self.log_std.clone())
 
-    def sampler(self, rng: np.random.Generator) -> Actor:
+    def sampler(self, rng: Noise) -> Actor:
         """A function from observations (N, O) to actions (N, d) float32, drawn from the policy."""
         forward, d = self.net.numpy_forward(), self.action_size
         # A view, like the weights: the sampler follows the parameter when it is updated.
@@ -280,7 +290,7 @@ def make_policy(
         If the spaces are of another kind; the message names a wrapper that helps.
     """
     require_supported(observation_space, action_space)
-    (observation_size,) = observation_space.shape
+    (observation_size,) = shape_of(observation_space)
     if isinstance(action_space, gym.spaces.Discrete):
         return CategoricalPolicy(observation_size, int(action_space.n), generator, **settings)
-    return GaussianPolicy(observation_size, action_space.shape[0], generator, **settings)
+    return GaussianPolicy(observation_size, shape_of(action_space)[0], generator, **settings)

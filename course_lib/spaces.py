@@ -4,7 +4,7 @@ A Gaussian policy acts on a scale of its own, where an untrained sigma of about 
 of [-1, 1]. The bounds of an environment's Box say which part of its scale that should be.
 """
 
-from typing import Any
+from typing import Any, TypeGuard
 
 import gymnasium as gym
 import numpy as np
@@ -35,7 +35,9 @@ class ActionMap:
 
     def __init__(self, space: gym.Space) -> None:
         self.space, self.box = space, isinstance(space, Box)
-        if not self.box:
+        if not isinstance(space, Box):
+            assert isinstance(space, Discrete)  # `require_supported` lets nothing else through
+            self.start = space.start
             return
         self.integers = np.issubdtype(space.dtype, np.integer)
         self.low, self.high = space.low.astype(np.float64), space.high.astype(np.float64)
@@ -48,7 +50,7 @@ class ActionMap:
     def __call__(self, actions: NDArray) -> NDArray:
         """What the environment is sent for actions (N,) or (N, d), in its space's type."""
         if not self.box:
-            return actions + self.space.start if self.space.start else actions
+            return actions + self.start if self.start else actions
         mapped = actions if self.only_clips else self.centre + self.half * actions
         sent = np.minimum(np.maximum(mapped, self.low), self.high)
         return (np.rint(sent) if self.integers else sent).astype(self.space.dtype)
@@ -80,7 +82,13 @@ def require_supported(observation_space: gym.Space, action_space: gym.Space) -> 
     )
 
 
-def _flat(space: gym.Space) -> bool:
+def shape_of(space: gym.Space) -> tuple[int, ...]:
+    """The shape of an element of a supported space: () if it is Discrete, (d,) if it is a Box."""
+    assert space.shape is not None  # only spaces that `require_supported` refuses have none
+    return space.shape
+
+
+def _flat(space: gym.Space) -> TypeGuard[Box]:
     return isinstance(space, Box) and len(space.shape) == 1 and space.shape[0] > 0
 
 

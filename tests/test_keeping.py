@@ -326,6 +326,9 @@ def test_an_agent_is_kept_whole_and_a_run_is_not_overwritten_by_it(tmp_path):
         save_agent(again, tmp_path / "run")
     with pytest.raises(ValueError, match="not a training run"):
         resume(tmp_path / "agent")
+    by_hand = dataclasses.replace(again, settings=None)
+    with pytest.raises(ValueError, match="no settings or spaces"):
+        save_agent(by_hand, tmp_path / "other")
 
 
 def _leaves(tree, path):

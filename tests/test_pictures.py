@@ -129,6 +129,11 @@ def test_shown_source_is_the_librarys_without_docstring():
     )
 
 
+def test_source_of_a_lambda_is_the_statement_it_stands_in():
+    double = lambda x: 2 * x  # noqa: E731 (what is tested)
+    assert "double = lambda x: 2 * x" in show_source(double).data
+
+
 def test_source_of_a_builtin_is_refused():
     with pytest.raises(ValueError, match="no Python source"):
         show_source(len)

@@ -14,7 +14,8 @@ import pytest
 
 from course_lib.command_line.main import main
 from course_lib.training import evaluate, load_agent
-from course_lib.training.study import folder_of_agent, load_runs, read_study, run_study
+from course_lib.training.study import read_study, run_study
+from course_lib.training.study_records import folder_of_agent, load_runs
 
 pytest.importorskip("distributed")
 

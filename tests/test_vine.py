@@ -160,6 +160,11 @@ def test_visited_states_are_states_of_trajectories():
     assert np.all(np.abs(states[0]) <= 2 + elapsed)
 
 
+def test_an_environment_that_was_never_reset_has_no_states_to_visit():
+    with pytest.raises(ValueError, match="never reset"):
+        visited_states(Walk(4), coin(), 30, 10, np.random.default_rng(0))
+
+
 def test_finite_estimator_is_the_sum_over_actions_and_its_gradient():
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(5, 3, generator=generator, requires_grad=True)

@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -23,7 +24,7 @@ from ..policies import (
     ValueNetwork,
     make_policy,
 )
-from ..spaces import require_supported
+from ..spaces import require_supported, shape_of
 from .adam import Adam
 from .settings import Settings
 
@@ -58,7 +59,7 @@ class Agent:
 
     def __post_init__(self) -> None:
         if self.normalizer is not None:  # so that the policy by itself is not used without it
-            self.policy.normalizer = self.normalizer
+            self.policy.normalizer = self.normalizer  # type: ignore[assignment]  # torch knows modules
 
     def parameters(self) -> Iterator[nn.Parameter]:
         """All parameters, the policy's first."""
@@ -73,9 +74,8 @@ class Agent:
         return self._for_raw_observations(self.policy.greedy())
 
     def _for_raw_observations(self, act: Actor) -> Actor:
-        if self.normalizer is None:
-            return act
-        return lambda observations: act(self.normalizer(observations))
+        normalizer = self.normalizer
+        return act if normalizer is None else lambda observations: act(normalizer(observations))
 
 
 def acting_parts(policy: Policy | Agent) -> tuple[Policy, ObservationNormalizer | None]:
@@ -112,7 +112,7 @@ def require_fitting(
     if not isinstance(network, CategoricalPolicy | GaussianPolicy):
         return  # somebody's own policy has nothing to compare
     sees, acts = network.net.sizes[0], network.net.sizes[-1]
-    shows = observation_space.shape[0]
+    (shows,) = shape_of(observation_space)
     if sees != shows:
         raise ValueError(
             f"this policy sees observations of {sees} numbers, and {env_name} shows {shows}: it was "
@@ -123,7 +123,7 @@ def require_fitting(
     if isinstance(action_space, gym.spaces.Discrete):
         fits = discrete and acts == action_space.n
     else:
-        fits = not discrete and network.action_size == action_space.shape[0]
+        fits = not discrete and network.action_size == shape_of(action_space)[0]
     if not fits:
         raise ValueError(
             f"this policy has {own}, and {env_name} takes {action_space}: it was trained on another "
@@ -142,16 +142,17 @@ def make_agent(
         If the spaces are not supported; see `make_policy`.
     """
     generator = torch.Generator().manual_seed(seed)
-    network = dict(
+    network: dict[str, Any] = dict(
         hidden=settings.hidden, orthogonal=settings.orthogonal, activation=settings.activation
     )
-    gaussian = dict(
+    gaussian: dict[str, Any] = dict(
         initial_log_std=settings.initial_log_std, state_dependent_std=settings.state_dependent_std
     )
     if not isinstance(action_space, gym.spaces.Box):
         gaussian = {}
     policy = make_policy(observation_space, action_space, generator, **network, **gaussian)
-    value_network = ValueNetwork(observation_space.shape[0], generator, **network)
+    (observation_size,) = shape_of(observation_space)
+    value_network = ValueNetwork(observation_size, generator, **network)
     parameters = [*policy.parameters(), *value_network.parameters()]
     if not settings.adam_for_policy:
         parameters = list(value_network.parameters())
@@ -160,7 +161,7 @@ def make_agent(
     normalizer = None
     if settings.normalize_observations or settings.observation_clip is not None:
         normalizer = ObservationNormalizer(
-            observation_space.shape[0], settings.normalize_observations, settings.observation_clip
+            observation_size, settings.normalize_observations, settings.observation_clip
         )
     return Agent(
         policy,

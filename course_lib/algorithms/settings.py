@@ -78,7 +78,7 @@ class Settings:
     adam_for_policy: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        for name, kind in kinds_of(type(self)).items():
+        for name, kind in kinds_of(type(self)).items():  # type: ignore[arg-type]  # classes are hashable
             object.__setattr__(self, name, checked(name, getattr(self, name), kind))
 
     def __repr__(self) -> str:
@@ -118,7 +118,7 @@ def changed(settings: S, changes: Mapping[str, Any]) -> S:
         If a name is unknown (the message gives the nearest), a value is of another kind, or it is
         out of range.
     """
-    kinds = kinds_of(type(settings))
+    kinds = kinds_of(type(settings))  # type: ignore[arg-type]  # classes are hashable
     require_known(changes, kinds, type(settings).__name__)
     values = {
         name: read(name, value, kinds[name]) if isinstance(value, str) else value

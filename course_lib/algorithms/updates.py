@@ -1,5 +1,7 @@
 """What the updates share: a gradient step, the critic's loss and fit, and what changed."""
 
+from typing import Protocol
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -8,7 +10,6 @@ from ..distributions import Distribution
 from ..parameters import flatten
 from ..surrogate import approx_kl, effective_sample_size, kl_divergence
 from .agent import Agent, Batch, require_finite
-from .settings import Settings
 
 
 def gradient_step(agent: Agent, loss: Tensor, max_grad_norm: float | None) -> float:
@@ -95,8 +96,28 @@ def value_loss(
     return 0.5 * squared_errors.mean()
 
 
+class CriticSettings(Protocol):
+    """What `fit_critic` reads of an algorithm's settings."""
+
+    @property
+    def critic_epochs(self) -> int:
+        """Passes over the batch."""
+
+    @property
+    def minibatch_size(self) -> int:
+        """Samples of a gradient step."""
+
+    @property
+    def max_grad_norm(self) -> float | None:
+        """As in `gradient_step`."""
+
+    @property
+    def value_clip_range(self) -> float | None:
+        """As in `value_loss`."""
+
+
 def fit_critic(
-    agent: Agent, batch: Batch, settings: Settings, rng: np.random.Generator
+    agent: Agent, batch: Batch, settings: CriticSettings, rng: np.random.Generator
 ) -> dict[str, float]:
     """Fit the critic to a batch's value targets by epochs of minibatch steps.
 

@@ -89,14 +89,21 @@ def visited_states(
     states : ndarray, shape (state_size, S)
     elapsed : ndarray of int, shape (S,)
         Steps of its episode that had been taken in each.
+
+    Raises
+    ------
+    ValueError
+        If the environment was never reset.
     """
     act, to_environment = policy.sampler(rng), ActionMap(env.single_action_space)
-    states, elapsed = [], []
+    if env.state is None:
+        raise ValueError("the environment was never reset, so there is no state to start from")
+    visited, taken = [], []
     for _ in range(steps):
-        states.append(env.state)
-        elapsed.append(env.elapsed)
+        visited.append(env.state)
+        taken.append(env.elapsed)
         env.step(to_environment(act(env.observe(env.state))))
-    states, elapsed = np.concatenate(states, axis=1), np.concatenate(elapsed)
+    states, elapsed = np.concatenate(visited, axis=1), np.concatenate(taken)
     chosen = rng.choice(states.shape[1], size=count, replace=False)
     return states[:, chosen], elapsed[chosen]
 

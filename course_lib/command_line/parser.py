@@ -189,7 +189,7 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
     many_runs.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
     for name, command in commands.choices.items():
         if name not in ("train", "study"):
-            many = {"nargs": "+"} if name == "plot" else {}
+            many: dict[str, Any] = {"nargs": "+"} if name == "plot" else {}
             command.add_argument(
                 "directory", metavar="DIR", help="where train kept the run", **many
             )

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from ..training.statistics import bootstrap_interval
-from ..training.study import load_runs, read_study, run_study
+from ..training.study import read_study, run_study
+from ..training.study_records import load_runs
 
 
 def run_study_file(options: argparse.Namespace) -> None:

@@ -134,7 +134,7 @@ def _fork(gamma: float, shift: float) -> Case:
     slight = shift**2  # enough: the advantages there are as large as this is small
     new[[good, bad]] += slight, -slight
     advantages = np.array([[0.0, 0.0], [1.0, -1.0], [-1.0, 1.0]]) / (2.0 * slight)
-    return Case(MDP(transitions, advantages, gamma, [1.0, 0.0, 0.0]), old, new)
+    return Case(MDP(transitions, advantages, gamma, np.array([1.0, 0.0, 0.0])), old, new)
 
 
 def _escape(gamma: float, shift: float) -> Case:
@@ -145,7 +145,7 @@ def _escape(gamma: float, shift: float) -> Case:
     new = (1.0 - shift) * old + shift * np.array([1.0, 0.0])
     escape = np.array([-1.0, 1.0])  # of each state; the other action makes up for it on average
     advantages = np.stack((escape, -escape * rare / (1.0 - rare)), axis=1)
-    return Case(MDP(transitions, advantages, gamma, [1.0, 0.0]), old, new)
+    return Case(MDP(transitions, advantages, gamma, np.array([1.0, 0.0])), old, new)
 
 
 def _drift(gamma: float, shift: float) -> Case:
@@ -154,7 +154,7 @@ def _drift(gamma: float, shift: float) -> Case:
     old = np.array([[shift, shift, 1.0 - 2.0 * shift]] * 2)
     new = old + shift / 2.0 * np.array([1.0, -1.0, 0.0])
     advantages = np.array([[1.0, -1.0, 0.0], [-1.0, 1.0, 0.0]])
-    return Case(MDP(transitions, advantages, gamma, [0.5, 0.5]), old, new)
+    return Case(MDP(transitions, advantages, gamma, np.array([0.5, 0.5])), old, new)
 
 
 def _walk(gamma: float, shift: float) -> Case:

@@ -2,7 +2,7 @@
 
 import copy
 import numbers
-from typing import Any
+from typing import Any, TypeVar
 
 import gymnasium as gym
 import numpy as np
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 RESET = "Gymnasium's is reset(self, *, seed=None, options=None) -> (observation, info)"
 STEP = "Gymnasium's step returns (observation, reward, terminated, truncated, info)"
+
+S = TypeVar("S", bound=gym.Space)
 
 
 class EnvironmentFailedError(RuntimeError):
@@ -219,7 +221,7 @@ def single_precision(what: str, x: NDArray) -> NDArray:
     return single
 
 
-def own(space: gym.Space) -> gym.Space:
+def own(space: S) -> S:
     """A copy of a space with a fresh random generator: an unseeded one repeats no other's draws."""
     space = copy.deepcopy(space)
     space.seed()

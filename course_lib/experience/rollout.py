@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..kinds import Count, Natural, checked
 from ..policies import Actor, ValueNetwork
-from ..spaces import ActionMap, require_supported
+from ..spaces import ActionMap, require_supported, shape_of
 from .contract import (
     EnvironmentFailedError,
     MalformedEnvironmentError,
@@ -142,7 +142,7 @@ class Collector:
         hold_to_contract(envs)
         self.envs, self.normalizer, self.reward_scaler = envs, normalizer, reward_scaler
         self.to_environment = ActionMap(envs.single_action_space)
-        self.shapes = ((envs.num_envs, *envs.single_observation_space.shape), (envs.num_envs,))
+        self.shapes = ((envs.num_envs, *shape_of(envs.single_observation_space)), (envs.num_envs,))
         self.resetting = np.zeros(envs.num_envs, dtype=bool)  # the next step only resets these
         self.running_returns = np.zeros(envs.num_envs)
         self.running_lengths = np.zeros(envs.num_envs, dtype=np.int64)
@@ -173,7 +173,7 @@ class Collector:
         N, space = self.envs.num_envs, self.envs.single_action_space
         box = isinstance(space, gym.spaces.Box)
         observations = np.empty((steps, *self.observations.shape), dtype=np.float32)
-        actions = np.empty((steps, N, *space.shape), dtype=np.float32 if box else np.int64)
+        actions = np.empty((steps, N, *shape_of(space)), dtype=np.float32 if box else np.int64)
         rewards = np.empty((steps, N))
         terminated, truncated, valid = np.empty((3, steps, N), dtype=bool)
         final_observations, episode_returns, episode_lengths = [], [], []
@@ -237,7 +237,8 @@ class Collector:
 
     def set_state(self, saved: dict[str, Any]) -> None:
         """Go back to what `get_state` returned."""
-        self.envs.set_state(saved["envs"])
+        envs: Any = self.envs  # which has set_state, or there would be nothing saved
+        envs.set_state(saved["envs"])
         for name in ("observations", "resetting", "running_returns", "running_lengths"):
             setattr(self, name, saved[name].copy())
         if self.reward_scaler is not None:

@@ -104,9 +104,9 @@ def read_sequence(items: list, kind: str, depth: int) -> Answer:
     if not outer and not all(isinstance(item, dict) for item in items):
         return Answer(None, kind)
     parts = tuple(read_part(item, depth) for item in items)
-    shapes = {None if part.numbers is None else part.numbers.shape for part in parts}
-    if parts and None not in shapes and len(shapes) == 1:
-        return Answer(np.stack([part.numbers for part in parts]), "list", parts=parts)
+    arrays = [part.numbers for part in parts if part.numbers is not None]
+    if len(arrays) == len(parts) and len({array.shape for array in arrays}) == 1:
+        return Answer(np.stack(arrays), "list", parts=parts)
     return Answer(None, kind, parts=parts)
 
 

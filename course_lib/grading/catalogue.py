@@ -5,6 +5,7 @@ import functools
 import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,8 @@ def read_header(header: str, hint: str, functions: Mapping[str, Callable]) -> Mi
     function: Callable | None = None
     arguments: dict[str, object] = {}
     try:
-        call = ast.parse(f"_({options})", mode="eval").body
+        # A call, or else it lacks what is asked of it here: an AttributeError.
+        call: Any = ast.parse(f"_({options})", mode="eval").body
         flags = values_of(call)
         for given in call.args:
             if isinstance(given, ast.Name):

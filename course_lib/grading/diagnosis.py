@@ -42,21 +42,23 @@ def diagnose(spec: Spec, outcomes: Sequence[Outcome], seed: int = PUBLIC_SEED) -
         The seed whose probes were used.
     """
     probes, calls = spec.draw(seed), spec.calls(seed)
+    answers: list[Answer] = []
     for number, outcome in enumerate(outcomes):
-        stopped = outcome.limit or outcome.error or outcome.answer is None
-        if stopped or is_nothing(outcome.answer):
+        answer = outcome.answer
+        if outcome.limit or outcome.error or answer is None or is_nothing(answer):
             return interrupted(spec, outcome, calls[min(number, len(calls) - 1)])
+        answers.append(answer)
     again = spec.again(seed)
     if len(outcomes) not in (len(probes), len(probes) + len(again)):
         return Verdict(spec.name, State.CRASHED, "It ended before all probes were answered.")
 
     expected = spec.expected(seed)
-    outcomes, repeated = outcomes[: len(probes)], outcomes[len(probes) :]
-    actual = [comparable(o.answer, e) for o, e in zip(outcomes, expected, strict=True)]
-    remarks, remedy = changed_arguments(spec, outcomes)
-    for number, outcome in zip(again, repeated, strict=False):
-        answer = comparable(outcome.answer, expected[number])
-        if not spec.agree(probes[number], actual[number], answer):
+    answers, repeated = answers[: len(probes)], answers[len(probes) :]
+    actual = [comparable(a, e) for a, e in zip(answers, expected, strict=True)]
+    remarks, remedy = changed_arguments(spec, outcomes[: len(probes)])
+    for number, answer in zip(again, repeated, strict=False):
+        repeat = comparable(answer, expected[number])
+        if not spec.agree(probes[number], actual[number], repeat):
             return Verdict(spec.name, State.WRONG, FORGETS, REMEMBERS)
     if agrees(spec, probes, expected, actual):
         if remarks:
@@ -72,7 +74,6 @@ def diagnose(spec: Spec, outcomes: Sequence[Outcome], seed: int = PUBLIC_SEED) -
         return Verdict(
             spec.name, State.KNOWN_MISTAKE, headline, hint, table, remarks, mistakes=names
         )
-    answers = [outcome.answer for outcome in outcomes]
     (headline, hint), first = facts.most_telling(spec, probes, expected, answers)
     table = evidence(spec, probes, expected, actual, first)
     return Verdict(spec.name, State.WRONG, headline, hint, table, remarks)
@@ -108,7 +109,12 @@ def recognise(
 
     def apart(one: Sequence[Mistake], other: Sequence[Mistake]) -> bool:
         return not all(
-            spec.agree(probe, *(spec.fingerprint(m, seed, n, probe) for m in (one, other)), limit)
+            spec.agree(
+                probe,
+                spec.fingerprint(one, seed, n, probe),
+                spec.fingerprint(other, seed, n, probe),
+                limit,
+            )
             for n, probe in enumerate(probes)
         )
 

@@ -1,6 +1,7 @@
 """The numbers of a probe that fails, as a small table."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -44,7 +45,7 @@ def table(spec: Spec, probe: Probe, right: np.ndarray, given: np.ndarray) -> lis
     same = (given == right) | (np.isnan(given.astype(float)) & np.isnan(right.astype(float)))
     error = np.where(same, 0.0, error)  # infinity and NaN may be right
     worst = np.unravel_index(int(np.argmax(error)), right.shape) if right.ndim else ()
-    column = (slice(None), *worst[1:]) if right.ndim else ()
+    column: tuple[Any, ...] = (slice(None), *worst[1:]) if right.ndim else ()
     arguments = list(zip(spec.parameters, probe.arguments, strict=False))
     beside = {
         name: np.asarray(value)[column]

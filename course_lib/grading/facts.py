@@ -130,7 +130,7 @@ def wrong_type(spec: Spec, right, answer: Answer) -> Fact | None:
 def wrong_shape(spec: Spec, right, answer: Answer) -> Fact | None:
     """The answer's shape differs."""
     actual = comparable(answer, right)
-    subjects = ("Its answer has shape",)
+    subjects = ["Its answer has shape"]
     if isinstance(right, tuple):
         pairs = zip(right, actual, strict=True)
         shapes = [(np.shape(one), np.shape(other)) for one, other in pairs]

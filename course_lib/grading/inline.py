@@ -138,7 +138,9 @@ def is_stub(function: Callable) -> bool:
 def is_printed(function: Callable, spec: Spec) -> bool:
     """Tell whether a function is still the faulty code that its task asks to repair."""
     code, printed = (getattr(f, "__code__", None) for f in (function, spec.printed))
-    return None not in (code, printed) and steps_of(code) == steps_of(printed)
+    if code is None or printed is None:
+        return False
+    return steps_of(code) == steps_of(printed)
 
 
 def steps_of(code: types.CodeType) -> list[tuple]:

@@ -88,17 +88,24 @@ def commands(text: str) -> Iterator[tuple[int, int, str]]:
     """Yield begin, end and what Python remains of each line that only IPython understands."""
     end = -1
     while end + 1 < len(text):
-        begin = INDENT.match(text, end + 1).end()
+        begin = matched(INDENT, text, end + 1).end()
         if ESCAPED.match(text, begin):
-            end = COMMAND.match(text, begin).end()
+            end = matched(COMMAND, text, begin).end()
             yield begin, end, python_of(text[begin:end])
             continue
         value, end, asks = logical_line(text, begin)
         if value:
-            end = COMMAND.match(text, value).end()
+            end = matched(COMMAND, text, value).end()
             yield begin, end, python_of(text[value:end].lstrip(), text[begin:value])
         elif asks and HELP.search(text[max(begin, end - 300) : end].rstrip()):
             yield begin, end, "pass"
+
+
+def matched(pattern: re.Pattern[str], text: str, position: int) -> re.Match[str]:
+    """Return the match of a pattern that matches everywhere."""
+    match = pattern.match(text, position)
+    assert match is not None
+    return match
 
 
 def logical_line(text: str, begin: int) -> tuple[int, int, bool]:
@@ -112,7 +119,7 @@ def logical_line(text: str, begin: int) -> tuple[int, int, bool]:
     """
     depth, equals, last, position = 0, 0, "", begin
     while position < len(text):
-        token = TOKEN.match(text, position)
+        token = matched(TOKEN, text, position)
         kind, position = token.lastgroup, token.end()
         if kind == "endless":  # all the rest is inside a string
             return 0, len(text), False

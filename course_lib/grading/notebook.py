@@ -94,7 +94,8 @@ def list_of_cells(document: dict) -> list:
 def script_cells(text: str, file: str) -> list[CodeCell]:
     """Return the cells of a script, which know where they stand in it."""
     marks = [(0, 0), *(match.span() for match in SCRIPT_CELL.finditer(text)), (len(text),) * 2]
-    cells, above, begin, mark = [], 0, 0, 0
+    cells: list[CodeCell] = []
+    above, begin, mark = 0, 0, 0
     while mark < len(marks) - 1:
         above += text.count("\n", begin, marks[mark][1])
         begin = marks[mark][1]

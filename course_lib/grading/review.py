@@ -46,7 +46,9 @@ def suspicions(fragments: list[list], package: str, helpers: tuple[str, ...]) ->
     helpers : tuple of str
         Its modules that the task allows.
     """
-    found, above, systems = [], set(), {"sys"}
+    found: list[str] = []
+    above: set[str] = set()
+    systems = {"sys"}
     everywhere = {name for _, _, source in fragments for name in own_names(source)}
     for cell, line, source in fragments:
         try:
@@ -92,7 +94,8 @@ def loads(code: types.CodeType, at_once: bool = True) -> Iterator[tuple[str, int
     """
     for step in dis.get_instructions(code):
         if step.opname in LOADS:
-            yield step.argval, step.positions.lineno or 1, at_once
+            line = step.positions.lineno if step.positions else None
+            yield step.argval, line or 1, at_once
     for inner in code.co_consts:
         if isinstance(inner, types.CodeType):
             is_function = inner.co_flags & inspect.CO_OPTIMIZED and inner.co_name not in RUN_AT_ONCE
@@ -160,7 +163,7 @@ def patched(target: ast.Attribute, imported: set[str]) -> bool:
     """
     base, names = target.value, [target.attr]
     while isinstance(base, ast.Attribute):
-        base, names = base.value, [base.attr, *names]
+        names, base = [base.attr, *names], base.value
     known = {"np", "numpy", "torch", "json", "math", "scipy", "sys", "builtins"}
     if not isinstance(base, ast.Name) or base.id not in known | imported:
         return False

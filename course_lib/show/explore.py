@@ -120,7 +120,7 @@ def _shown(value: object) -> str:
     """A value as a reader writes it: 1234567, 0.95, 1e-05; rounding noise is left out."""
     if isinstance(value, Integral) and not isinstance(value, bool | np.bool_):
         return str(int(value))
-    if isinstance(value, float | np.floating) and value.is_integer() and abs(value) < 1e16:
+    if isinstance(value, float | np.floating) and value.is_integer() and abs(float(value)) < 1e16:
         return f"{value:.0f}"
     return f"{value:.15g}" if isinstance(value, float) else str(value)
 

@@ -32,7 +32,13 @@ def show_source(function: Callable, docstring: bool = False) -> Markdown:
     except (OSError, TypeError) as error:
         raise ValueError(f"no Python source is known for {function!r}") from error
     (definition,) = ast.parse("\n".join(lines)).body
-    if not docstring and ast.get_docstring(definition) is not None:
+    # A lambda's source is the statement that it stands in, which has no docstring.
+    named = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    if (
+        not docstring
+        and isinstance(definition, named)
+        and ast.get_docstring(definition) is not None
+    ):
         first = definition.body[0]
         del lines[first.lineno - 1 : first.end_lineno]
     return Markdown("\n".join(["```python", *lines, "```"]))

@@ -35,7 +35,7 @@ def save_agent(agent: Agent, directory: str | os.PathLike, **notes: float | str 
     Raises
     ------
     ValueError
-        If the folder holds a training run.
+        If the folder holds a training run, or the agent has no settings and spaces.
     FloatingPointError
         If a weight is not finite.
     """
@@ -58,23 +58,33 @@ def load_agent(directory: str | os.PathLike) -> Agent:
 def agent_from(tree: dict[str, Any]) -> Agent:
     """The agent of a checkpoint's tree."""
     recipe = tree["recipe"]
-    spaces = (_space_from(recipe[name]) for name in ("observation_space", "action_space"))
-    agent = make_agent(*spaces, settings_from(recipe["algorithm"], recipe["settings"]), seed=0)
+    agent = make_agent(
+        _space_from(recipe["observation_space"]),
+        _space_from(recipe["action_space"]),
+        settings_from(recipe["algorithm"], recipe["settings"]),
+        seed=0,
+    )
     set_agent_state(agent, tree)
     return agent
 
 
 def agent_state(agent: Agent) -> dict[str, Any]:
     """Weights, optimiser, normaliser and memory of an agent, and its making, as a tree of copies."""
+    settings, sees, acts = agent.settings, agent.observation_space, agent.action_space
+    if settings is None or sees is None or acts is None:
+        raise ValueError(
+            "the agent has no settings or spaces, from which it could be made again: `make_agent` "
+            "gives it both"
+        )
     moments = agent.optimizer.state_dict()["state"]
     normalizer = agent.normalizer and agent.normalizer.statistics.get_state()
     return {
         "made_by": versions(),
         "recipe": {
-            "algorithm": algorithm_of(agent.settings),
-            "settings": asdict(agent.settings),
-            "observation_space": _space_state(agent.observation_space),
-            "action_space": _space_state(agent.action_space),
+            "algorithm": algorithm_of(settings),
+            "settings": asdict(settings),
+            "observation_space": _space_state(sees),
+            "action_space": _space_state(acts),
         },
         "policy": _copies(agent.policy.state_dict()),
         "value_network": _copies(agent.value_network.state_dict()),

@@ -35,31 +35,32 @@ class FolderUsedError(ValueError):
 class Keeper:
     """Keeps a run in a folder, or does nothing where no folder is given; see `kept`."""
 
-    def __init__(self, directory: Path | None) -> None:
-        self.directory = directory
-        self.lock: FolderLock | None = None
+    def __init__(self, lock: FolderLock | None) -> None:
+        self.lock = lock
+        self.directory = None if lock is None else lock.directory
         self.run: Run | None = None
-        self.noted = None  # the run after its last whole update, in memory
+        self.noted: dict[str, Any] | None = None  # the run after its last whole update, in memory
         self.saved_updates = -1
         self.tables_due = 0.0
 
     def note(self) -> None:
         """Remember the run as it is now: a rollout that fails later cannot be saved half-way."""
-        if self.directory is not None and self.run is not None:
+        if self.lock is not None and self.run is not None:
             self.noted = self.run.snapshot()
 
     def save(self, tables: bool = False) -> None:
         """Save what was noted; ``tables`` also if they were written a moment ago."""
-        if self.directory is None or self.noted is None:
+        if self.lock is None or self.run is None or self.noted is None:
             return
         updates = self.noted["updates_done"]
         if updates != self.saved_updates:
             self.lock.require_held()
-            save_checkpoint(self.directory, self.run.get_state(self.noted), self.noted_step)
+            step = updates * self.run.rollout_steps
+            save_checkpoint(self.lock.directory, self.run.get_state(self.noted), step)
             self.saved_updates = updates
         started = time.perf_counter()
         if updates and (tables or started >= self.tables_due):
-            write_tables(self.directory, self.run.rows[:updates], self.run.episodes[:updates])
+            write_tables(self.lock.directory, self.run.rows[:updates], self.run.episodes[:updates])
             ended = time.perf_counter()
             self.tables_due = ended + (ended - started) / TABLES_SHARE
 
@@ -82,18 +83,13 @@ class Keeper:
 
     def offer_best(self, agent: Agent, evaluation: float) -> None:
         """Keep an agent beside the last one if no other was evaluated higher."""
-        if self.directory is None or not np.isfinite(evaluation):
+        if self.lock is None or self.run is None or not np.isfinite(evaluation):
             return
-        place = self.directory / BEST
+        place = self.lock.directory / BEST
         best = load_checkpoint(place)["notes"]["evaluation"] if has_checkpoint(place) else None
         if best is None or evaluation > best:
             self.lock.require_held()
             save_agent(agent, place, evaluation=evaluation, step=self.run.step)
-
-    @property
-    def noted_step(self) -> int:
-        """Environment steps of what was noted."""
-        return self.noted["updates_done"] * self.run.rollout_steps
 
 
 @contextlib.contextmanager
@@ -107,14 +103,13 @@ def kept(directory: str | os.PathLike | None, new: bool = False) -> Iterator[Kee
     FolderUsedError
         If ``new``, and the folder holds another run already.
     """
-    keeper = Keeper(None if directory is None else Path(directory))
-    if keeper.directory is None:
-        yield keeper
+    if directory is None:
+        yield Keeper(None)
         return
-    with locked(keeper.directory) as keeper.lock:
+    with locked(Path(directory)) as lock:
         if new:
-            require_unused(keeper.directory)
-        yield keeper
+            require_unused(directory)
+        yield Keeper(lock)
 
 
 def require_unused(directory: str | os.PathLike) -> None:

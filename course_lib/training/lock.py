@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -80,9 +81,7 @@ def _same_file(file: int, path: Path) -> bool:
 
 
 def _try_lock(file: int) -> bool:
-    try:
-        import fcntl
-    except ImportError:  # Windows
+    if sys.platform == "win32":
         import msvcrt
 
         try:
@@ -93,6 +92,8 @@ def _try_lock(file: int) -> bool:
             os.lseek(file, 0, os.SEEK_SET)
             return False
         return True
+    import fcntl
+
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -6,6 +6,7 @@ import platform
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -181,7 +182,7 @@ def final_returns(job: Job, agent: Agent | None) -> dict[str, list[float]]:
     }
 
 
-def between(rows: pd.DataFrame, steps: list[int]) -> dict[str, list[float]]:
+def between(rows: pd.DataFrame, steps: list[int]) -> dict[str, Sequence[float]]:
     """Means of the diagnostics between evaluations; NaN where there was nothing to average."""
     if rows.empty or len(steps) < 2:
         return {}

@@ -287,6 +287,7 @@ def history_from(tree: dict[str, Any]) -> History:
     rows, episodes = rows_and_episodes(tree)
     agent, head = agent_from(tree), tree["run"]
     tables = updates_table(rows), episodes_table(episodes)
+    assert agent.settings is not None  # as of every agent of a checkpoint
     return History(head["env_id"], agent.settings, head["seed"], agent, *tables)
 
 

@@ -147,6 +147,14 @@ def test_a_notebook_that_is_no_exercise_is_not_passed_over_in_silence(copy, alon
     assert ("5 skipped" in output) is not alone
 
 
+def test_a_line_feed_in_a_files_name_ends_no_run(copy):
+    shutil.copy(ROOT / "solutions" / NAME, copy / f"mine\n{NAME}")
+    status, output = run_pytest(copy)
+    assert status == 0, output
+    assert "is not the name of an exercise, so it was not graded" in output
+    assert "5 skipped" in output
+
+
 def test_tasks_that_call_a_broken_one_are_blocked(copy):
     shutil.copy(ROOT / "solutions" / NAME, copy / NAME)
     edit(copy / NAME, "next_values, terminated, gamma):", "next_values, terminated, gamma)")

@@ -101,6 +101,7 @@ class BatchedEnv(gym.vector.VectorEnv):
         super().reset(seed=seed)
         self._start_options = options
         self._start_episodes(mask)
+        assert self.state is not None  # from here on
         return self.observe(self.state), {}
 
     def step(self, actions: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArray, dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
@@ -59,16 +60,20 @@ def make_env(
         If the environment's own code raises.
     """
     kwargs = checked_kwargs(env_kwargs)
-    registered = isinstance(env, str | EnvSpec)
-    if isinstance(env, gym.Env | gym.vector.VectorEnv) or not (registered or callable(env)):
+    make: Callable[..., Any]
+    if isinstance(env, str | EnvSpec):
+        make = partial(gym.make, env, disable_env_checker=True)
+    elif callable(env) and not isinstance(env, gym.Env | gym.vector.VectorEnv):
+        make = env
+    else:
         raise ValueError(
             f"the environment must be an id, an EnvSpec, or a function that makes a new one at every "
             f"call, not {env!r}: for instance lambda: {type(env).__name__}(...)"
         )
-    if render_mode is not None and (registered or _takes(env, "render_mode")):
+    if render_mode is not None and _takes(make, "render_mode"):
         kwargs["render_mode"] = render_mode
     try:
-        made = gym.make(env, disable_env_checker=True, **kwargs) if registered else env(**kwargs)
+        made = make(**kwargs)
     except gym.error.Error:
         raise
     except Exception as error:

@@ -8,6 +8,7 @@ that the environment returned, and with what Python can see of its state.
 
 import copy
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
@@ -135,5 +136,5 @@ class EpisodeRecorder(CheckedEnv):
         for x in map(np.asarray, answers):
             self.answers.update(repr(x).encode() if x.dtype == object else x.tobytes())
 
-    def _rng_state(self) -> dict[str, Any]:
+    def _rng_state(self) -> Mapping[str, Any]:
         return copy.deepcopy(self.unwrapped.np_random.bit_generator.state)

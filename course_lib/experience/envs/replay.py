@@ -8,7 +8,7 @@ import copy
 import random
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 import gymnasium as gym
 import numpy as np
@@ -71,6 +71,7 @@ class ReplayableVectorEnv(SyncVectorEnv):
             for one in made:
                 one.close()
             raise
+        self._recorders = cast("list[EpisodeRecorder]", self.envs)  # that is what make returned
         # SyncVectorEnv copies the first copy's random generators with its spaces.
         self.single_action_space, self.action_space = (
             own(self.single_action_space),
@@ -80,7 +81,7 @@ class ReplayableVectorEnv(SyncVectorEnv):
     def get_state(self) -> dict[str, Any]:
         """Everything that decides the future of the environments."""
         return {
-            "copies": {str(i): env.get_state() for i, env in enumerate(self.envs)},
+            "copies": {str(i): env.get_state() for i, env in enumerate(self._recorders)},
             "resetting": self._autoreset_envs.copy(),
             "observations": np.array(self._observations),
         }
@@ -93,7 +94,7 @@ class ReplayableVectorEnv(SyncVectorEnv):
         ReplayError
             If a running episode does not repeat, or was not recorded.
         """
-        for i, env in enumerate(self.envs):
+        for i, env in enumerate(self._recorders):
             try:
                 env.set_state(saved["copies"][str(i)])
             except ReplayError as error:

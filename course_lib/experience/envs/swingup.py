@@ -168,7 +168,7 @@ class CartPoleSwingUpEnv(gym.Env):
         require_known(options or {}, (), f"{type(self).__name__}.reset")
         super().reset(seed=seed)
         self.state = initial_swingup_states(self.np_random, 1)[:, 0]
-        return self._observation(), {}
+        return _observation(self.state), {}
 
     def step(self, action: ArrayLike) -> tuple[NDArray, float, bool, bool, dict[str, Any]]:
         """Advance by 0.01 s; ``action`` is one number, bare or of shape (1,)."""
@@ -181,7 +181,7 @@ class CartPoleSwingUpEnv(gym.Env):
         next_state, heights, terminated = swingup_dynamics(self.state[:, None], action)
         self.state = next_state[:, 0]
         reward = (1.0 + heights[0]) / 2.0 if self.nonnegative_reward else heights[0]
-        return self._observation(), float(reward), bool(terminated[0]), False, {}
+        return _observation(self.state), float(reward), bool(terminated[0]), False, {}
 
     def render(self) -> NDArray | None:
         """Frame of the current state, as drawn by `draw_swingup`; None without a render mode."""
@@ -198,12 +198,14 @@ class CartPoleSwingUpEnv(gym.Env):
 
     def set_state(self, saved: dict[str, Any]) -> NDArray:
         """Go back to what `get_state` returned; gives the observation (5,)."""
-        self.state = copy.deepcopy(saved["state"])
+        state = copy.deepcopy(saved["state"])
+        self.state = state
         self.np_random.bit_generator.state = copy.deepcopy(saved["rng"])
-        return self._observation()
+        return _observation(state)
 
-    def _observation(self) -> NDArray:
-        return observe_swingup(self.state[:, None])[0]
+
+def _observation(state: NDArray) -> NDArray:
+    return observe_swingup(state[:, None])[0]
 
 
 def draw_swingup(x: float, theta: float, width: int = 600) -> NDArray:
@@ -236,7 +238,8 @@ def draw_swingup(x: float, theta: float, width: int = 600) -> NDArray:
         return size[0] / 2 + right * metre, size[1] / 2 - up * metre
 
     def box(colour: str, left: float, top: float, wide: float, high: float, corner: float) -> None:
-        rect = pygame.Rect(*map(round, pixel(left, top)), round(wide * metre), round(high * metre))
+        right, down = pixel(left, top)
+        rect = pygame.Rect(round(right), round(down), round(wide * metre), round(high * metre))
         pygame.draw.rect(surface, colour, rect, border_radius=round(corner * metre))
 
     box(grey, -X_LIMIT - 0.2, 0.01, 2 * X_LIMIT + 0.4, 0.02, 0.01)  # the track

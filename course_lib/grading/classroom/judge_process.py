@@ -165,7 +165,7 @@ def recognise(cells: Sequence[CodeCell], exercises: Sequence[str]) -> str:
         )
         for exercise in exercises
     }
-    best = max(counts, key=counts.get, default="")
+    best = max(counts, key=counts.__getitem__, default="")
     return best if counts.get(best) else ""
 
 

@@ -70,8 +70,8 @@ class Ledger:
 
     def get(self, key: str) -> tuple[str, list[Verdict]] | None:
         """Return the exercise and the verdicts that belong to a key, None if there are none."""
-        line = self.lines.get(key)
         try:
+            line = self.lines[key]
             return line["exercise"], [read_verdict(verdict) for verdict in line["verdicts"]]
         except (KeyError, TypeError, ValueError):
             return None

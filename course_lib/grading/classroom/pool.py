@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import wait
+from typing import Any
 
 from . import judge_process
 from .judge_process import READY, Job, Settings
@@ -29,7 +30,8 @@ class Judge:
         self.process = context.Process(target=target, args=(other, settings), daemon=True)
         self.process.start()
         other.close()
-        self.ready, self.job = False, None
+        self.ready = False
+        self.job: Job | None = None
         self.deadline = time.monotonic() + START_SECONDS
 
     def give(self, job: Job, seconds: float) -> None:
@@ -103,7 +105,7 @@ def judge_all(
                     job = waiting.popleft()
                     judge.give(job, patience + time_limit(job, settings))
             # With an idle judge left over, only those that have something to say are heard.
-            heard = {judge.pipe: judge for judge in judges if judge.job or not judge.ready}
+            heard: dict[Any, Judge] = {j.pipe: j for j in judges if j.job or not j.ready}
             nearest = min(judge.deadline for judge in heard.values())
             for pipe in wait(list(heard), max(0.0, nearest - time.monotonic())):
                 yield from take(heard[pipe], judges)
@@ -124,6 +126,7 @@ def take(judge: Judge, judges: list[Judge]) -> Iterator[tuple[Job, tuple | str]]
         judge.ready = True
     else:
         job, judge.job = judge.job, None
+        assert job is not None  # a judge answers what it was given
         yield job, answer
 
 

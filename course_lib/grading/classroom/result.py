@@ -91,9 +91,9 @@ def in_order(
     order = tuple(dict.fromkeys(spec.exercise for spec in specs.TASKS))
     chosen = tuple(e for e in order if e in (exercises or handed_in))
     students.sort(key=lambda name: (name.casefold(), name))
-    graded = [best(files.get((s, e), []), s, e) for s in students for e in chosen]
+    rows = [best(files.get((s, e), []), s, e) for s in students for e in chosen]
     strangers.sort(key=lambda stranger: (stranger.student, stranger.name))
-    return ClassResult(tuple(students), chosen, tuple(graded), tuple(strangers), **counts)
+    return ClassResult(tuple(students), chosen, tuple(rows), tuple(strangers), **counts)
 
 
 def best(copies: list[Graded], student: str, exercise: str) -> Graded:

@@ -5,17 +5,19 @@ import dataclasses
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
+from typing import Any
 
 from .. import specs
 from ..sandbox.fence import kernel
 from ..spec import PUBLIC_SEED
+from ..states import Verdict
 from . import pool
 from .judge_process import Job, Settings, gave_up
 from .ledger import LIBRARY, Ledger, digest_of, judge_version, key_of, secret_file
 from .result import ClassResult, in_order
-from .submissions import collect
+from .submissions import Submission, collect
 
 KEPT_BYTES = 100_000_000  # of files that are kept in memory until they are judged
 
@@ -71,16 +73,23 @@ def grade(
     wanted = [s for s in found.submissions if not exercises or s.exercise in ("", *exercises)]
     common = f"{judge_version()} {seed} {seconds}"
     # Read once, before the first submission runs: what is hashed here is what will be judged.
-    keys, waiting, answers, room = {}, {}, {}, KEPT_BYTES
+    keys: dict[Submission, str] = {}
+    waiting: dict[Job, str] = {}
+    answers: dict[str, tuple[str, list[Verdict]]] = {}
+    seen: set[str] = set()
+    room = KEPT_BYTES
     for s in wanted:
         digest, contents = digest_of(s.path, keep=room)
         key = keys[s] = key_of(digest, s.path.suffix, s.exercise, common) or f"unread {s.name}"
-        if key not in answers:  # files with the same contents are judged once
-            answers[key] = ledger.get(key)
-            if answers[key] is None:
-                waiting[Job(str(s.path), s.exercise, digest, contents)] = key
-                room -= len(contents or b"")
-    remembered = sum(answers[key] is not None for key in keys.values())
+        if key in seen:  # files with the same contents are judged once
+            continue
+        seen.add(key)
+        if (earlier := ledger.get(key)) is not None:
+            answers[key] = earlier
+            continue
+        waiting[Job(str(s.path), s.exercise, digest, contents)] = key
+        room -= len(contents or b"")
+    remembered = sum(key in answers for key in keys.values())
     if progress:
         progress(len(waiting))
     kept = [] if ledger.path is None else [ledger.path, secret_file(ledger.path)]
@@ -98,14 +107,14 @@ def grade(
             if progress:
                 progress(1)
     by_file = {submission: answers[key] for submission, key in keys.items()}
-    counts = {"seed": seed, "judged": len(waiting), "remembered": remembered}
+    counts: dict[str, Any] = {"seed": seed, "judged": len(waiting), "remembered": remembered}
     counts["fence"] = kernel().words()
     return in_order(found, by_file, exercises, counts)
 
 
 def judge_somewhere(
     jobs: list[Job], settings: Settings, folder: Path, processes: int, judge_all: Callable
-) -> Iterator:
+) -> Generator[tuple[Job, tuple | str], None, None]:
     """Yield what `judge_all` yields, with a folder for its work; without room, that for reason."""
     with contextlib.ExitStack() as stack:
         try:

@@ -96,20 +96,20 @@ def collect(
     """
     found = Collection()
     pattern = name_pattern(exercises)
-    ignored = {path.absolute() for path in ignored}
+    skipped = {path.absolute() for path in ignored}
     if one_student:
-        add_folder(found, folder, folder, one_student, pattern, ignored)
+        add_folder(found, folder, folder, one_student, pattern, skipped)
         return found
     for entry in entries_of(folder):
         path = Path(entry.path)
-        if path.absolute() in ignored:
+        if path.absolute() in skipped:
             continue
         if entry.is_dir(follow_symlinks=False) and is_of_the_book(entry):
             found.strangers.append(Stranger("", printable(entry.name), FROM_THE_BOOK))
             continue
         if entry.is_dir(follow_symlinks=False):
             student = student_of(entry.name)
-            add_folder(found, folder, path, student, pattern, ignored)
+            add_folder(found, folder, path, student, pattern, skipped)
             add_student(found, student)
             continue
         who, exercise = read_name(entry.name, pattern)

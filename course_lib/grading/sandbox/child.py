@@ -104,7 +104,7 @@ def run_fragment(cell: int, line: int, source: str, namespace: dict) -> None:
 
 def remember_lines(filename: str, line: int, source: str) -> None:
     """Give tracebacks the text of the cell, as far as it was taken."""
-    lines = linecache.cache[filename][2] if filename in linecache.cache else []
+    lines = linecache.getlines(filename) if filename in linecache.cache else []
     new = source.splitlines(keepends=True)
     lines = lines + ["\n"] * (line - 1 + len(new) - len(lines))
     lines[line - 1 : line - 1 + len(new)] = new

@@ -134,7 +134,7 @@ class Sandbox:
 
     def _run_forked(self, job: dict) -> dict:
         if self._worker is None:
-            self._worker = Worker(self._scratch, *self.options)
+            self._worker = Worker(job["scratch"], *self.options)
         reply = self._worker.ask(job, job["seconds"] + GRACE_SECONDS)
         if reply is None:  # the worker was ended: the next submission gets a new one
             return {"ended": CRASHED, "status": LOST, "result": b""}
@@ -143,7 +143,7 @@ class Sandbox:
 
     def _run_single(self, job: dict) -> dict:
         with folders.empty_folder(job["scratch"]) as folder:
-            worker = Worker(self._scratch, *self.options, "--single")
+            worker = Worker(job["scratch"], *self.options, "--single")
             line = worker.ask({**job, "folder": folder}, job["seconds"])
             late, status = worker.end(patience=0.0 if line is None else 5.0)
         if not worker.started:
@@ -174,6 +174,9 @@ class Worker:
             env=environment | library_path(),
             start_new_session=os.name == "posix",
         )
+        assert self._process.stdin is not None  # pipes were asked for
+        assert self._process.stdout is not None
+        self._requests, self._replies = self._process.stdin, self._process.stdout
         self._lines: queue.Queue = queue.Queue()
         self.started = False
         self._single = "--single" in options
@@ -181,7 +184,7 @@ class Worker:
         self._reader.start()
 
     def _read(self) -> None:
-        stream = self._process.stdout
+        stream = self._replies
         with contextlib.suppress(ValueError, OSError, KeyError):
             if stream.readline(len(READY)) == READY:
                 self._lines.put(READY)
@@ -199,8 +202,8 @@ class Worker:
         bytes from one that forks.
         """
         try:
-            self._process.stdin.write(json.dumps(job).encode() + b"\n")
-            self._process.stdin.flush()
+            self._requests.write(json.dumps(job).encode() + b"\n")
+            self._requests.flush()
             if not self.started:  # its imports are not the submission's time
                 self.started = self._lines.get(timeout=START_SECONDS) is not None
                 if not self.started:
@@ -218,7 +221,7 @@ class Worker:
             Seconds in which it may end by itself. An idle worker has nothing to finish.
         """
         with contextlib.suppress(OSError):
-            self._process.stdin.close()
+            self._requests.close()
         try:
             status, late = self._process.wait(timeout=patience), False
         except subprocess.TimeoutExpired:
@@ -229,7 +232,7 @@ class Worker:
             self._process.kill()
             status = self._process.wait()
         self._reader.join(timeout=5)
-        self._process.stdout.close()
+        self._replies.close()
         return late, status
 
 

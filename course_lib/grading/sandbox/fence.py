@@ -94,7 +94,8 @@ class Fence:
     """
 
     def __init__(self, held: Kernel, hidden: list[str], scratch: str):
-        self.held, self.rules = held, None
+        self.held = held
+        self.rules: int | None = None
         if held.landlock:
             use = landlock.READ | landlock.CHANGE
             rules = [*readable(hidden), (scratch, use), (os.devnull, use)]
@@ -130,6 +131,7 @@ class Fence:
             if libc.prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0):
                 raise OSError(ctypes.get_errno(), "no_new_privs was refused")
         if self.held.landlock:
+            assert self.rules is not None  # made with the fence
             rules = [(folder, landlock.CHANGE), (os.devnull, landlock.CHANGE)]
             landlock.enter(syscall, self.rules)
             writes = landlock.make(syscall, rules, only=landlock.CHANGE)

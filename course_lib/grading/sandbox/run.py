@@ -100,7 +100,8 @@ def describe_error(error: BaseException, function=None) -> dict:
     """Return an exception as text: its type, its message and the submission's line."""
     with contextlib.suppress(Exception):
         message = str(error)[:MAX_MESSAGE]
-        described = {"type": type(error).__name__, "message": message, "where": "", "line": ""}
+        described: dict[str, object] = {"type": type(error).__name__, "message": message}
+        described |= {"where": "", "line": ""}
         described["memory"] = "can't allocate memory" in message  # torch's words
         described["output"] = isinstance(error, OSError) and error.errno == errno.EFBIG
         described["name"] = getattr(error, "name", None) or ""

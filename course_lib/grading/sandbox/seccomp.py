@@ -123,8 +123,8 @@ def build(machine: str, pid: int) -> bytes:
         step(LOAD, 0) + step(AT_LEAST, NEWEST + 1, 0, 1) + refuse(errno.ENOSYS),
     ]
     for numbers, block in by_argument.items():
-        if numbers[column] is not None:
-            program.append(step(EQUAL, numbers[column], 0, len(block) // 8) + block)
+        if (number := numbers[column]) is not None:
+            program.append(step(EQUAL, number, 0, len(block) // 8) + block)
     program += [step(EQUAL, number, 0, 1) + no for number in refused(column)]
     return b"".join([*program, allow])
 

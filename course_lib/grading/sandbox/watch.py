@@ -68,7 +68,7 @@ def looker():
     sequences, plain, mapping, decimal = (list, tuple), (int, bool, str, nothing), dict, float
     array_bytes, exactly = np.ndarray.tobytes, float.hex
     torch = sys.modules.get("torch")
-    tensors: tuple = ()
+    tensors = ()
     if torch is not None:
         tensors = torch.Tensor, torch.nn.Parameter
         base = torch.Tensor.__mro__[1]  # written in C: its methods cannot be replaced

@@ -33,12 +33,12 @@ def main() -> None:
             import_torch()
         job = json.loads(line)
         preload.preload(preload.text_of(job))
-        own = fence.Fence(held, job["hidden"], job["scratch"])
-        child.run_job(job, replies, None, own)
+        child.run_job(job, replies, None, fence.Fence(held, job["hidden"], job["scratch"]))
     limits.adopt_orphans()
     import_torch()
     os.write(replies, READY)
-    tasks, own = limits.tasks_allowed(), None
+    tasks = limits.tasks_allowed()
+    own: fence.Fence | None = None
     for line in requests:
         job = json.loads(line)
         try:
