@@ -100,8 +100,11 @@ def recognise(
     weakness besides.
     """
 
-    def fits(mistakes: Sequence[Mistake], numbers: Sequence[int] = range(len(probes))) -> bool:
-        # Lazily: most candidates disagree on the first probe already.
+    right = list(map(spec.agree, probes, spec.expected(seed), actual))
+    telling = sorted(range(len(probes)), key=lambda n: (probes[n].extreme, right[n]))
+
+    def fits(mistakes: Sequence[Mistake], numbers: Sequence[int] = telling) -> bool:
+        # Lazily: most candidates disagree already on the first probe that shows something.
         return all(
             spec.agree(probes[n], spec.fingerprint(mistakes, seed, n, probes[n]), actual[n])
             for n in numbers
@@ -125,8 +128,8 @@ def recognise(
     pairs = [pair for pair in spec.pairs() if fits(pair)]
     if len(pairs) == 1 and all(apart((mistake,), pairs[0]) for mistake in pairs[0]):
         return pairs[0]
-    plain = [n for n, probe in enumerate(probes) if not probe.extreme]
-    if all(spec.agree(probes[n], spec.expected(seed)[n], actual[n]) for n in plain):
+    plain = [n for n in telling if not probes[n].extreme]
+    if all(right[n] for n in plain):
         return ()
     alike = [mistake for mistake in spec.mistakes if fits((mistake,), plain)]
     return tuple(alike) if len(alike) == 1 else ()

@@ -6,6 +6,7 @@ that runs the class then starts another one.
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import signal
 import tempfile
@@ -76,11 +77,16 @@ class Settings:
 
     def tasks(self, exercise: str) -> list[Spec]:
         """Return the tasks of an exercise, with this run's time limit."""
-        limit = self.seconds if self.seconds is not None else float("inf")
-        return [
-            dataclasses.replace(spec, seconds=min(limit, spec.seconds))
-            for spec in specs.of_exercise(exercise)
-        ]
+        return limited(exercise, float("inf") if self.seconds is None else self.seconds)
+
+
+@functools.cache  # a task keeps its right answers for the files that follow
+def limited(exercise: str, limit: float) -> list[Spec]:
+    """Return the tasks of an exercise, none of which may take more seconds than the limit."""
+    return [
+        dataclasses.replace(spec, seconds=min(limit, spec.seconds))
+        for spec in specs.of_exercise(exercise)
+    ]
 
 
 def serve(pipe, settings: Settings) -> None:

@@ -6,6 +6,7 @@ that has run autograd hangs.
 """
 
 import contextlib
+import gc
 import json
 import os
 import select
@@ -76,6 +77,7 @@ def serve(job: dict, tasks: int | None, own: fence.Fence) -> tuple[str, int, byt
     with folders.empty_folder(job["scratch"]) as folder:
         job["folder"] = folder
         reading, writing = os.pipe()
+        gc.freeze()  # a child's collector would touch, and so copy, every page of what is imported
         pid = os.fork()
         if pid == 0:
             try:

@@ -74,9 +74,5 @@ def residuals(
 
 def end_of_episode(terminated, truncated, t, environment) -> int:
     """Return the step at which the episode that runs at `t` ends, or the rollout does."""
-    step = t
-    while step < len(terminated) - 1:
-        if terminated[step, environment] or truncated[step, environment]:
-            break
-        step += 1
-    return step
+    ends = np.flatnonzero(terminated[t:, environment] | truncated[t:, environment])
+    return t + int(ends[0]) if len(ends) else len(terminated) - 1
