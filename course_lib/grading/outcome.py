@@ -48,9 +48,9 @@ def read_outcome(raw) -> Outcome:
 
 
 def positions(raw) -> tuple[int, ...]:
-    """Return what is a list of positions; a forged report may hold anything."""
+    """Return what is a list of positions, -1 among them; a forged report may hold anything."""
     places = raw[:MAX_ARGUMENTS] if isinstance(raw, list) else []
-    return tuple(p for p in places if type(p) is int and 0 <= p < MAX_ARGUMENTS)
+    return tuple(p for p in places if type(p) is int and -1 <= p < MAX_ARGUMENTS)
 
 
 def read_error(raw, changed: tuple[int, ...] = ()) -> Outcome:

@@ -10,15 +10,8 @@ from ...spec import Probe, Spec
 
 EXERCISE = "08_line_search"
 PARAMETERS = (
-    "surrogate_fn",
-    "kl_fn",
-    "theta",
-    "full_step",
-    "expected_improvement",
-    "max_kl",
-    "backtrack_factor",
-    "max_steps",
-    "accept_ratio",
+    *("surrogate_fn", "kl_fn", "theta", "full_step", "expected_improvement", "max_kl"),
+    *("backtrack_factor", "max_steps", "accept_ratio"),
 )
 FAR = 9.0
 
@@ -80,10 +73,7 @@ SCENES = (
     Scene("the surrogate is NaN beyond 0.6 of the step", (1.0, -0.25), gain_edge=0.6),
     Scene("the KL is NaN beyond 0.3 of the step", (1.0, -0.25), kl_edge=0.3),
     Scene(
-        "the surrogate overflows beyond 0.7 of the step",
-        (1.0, -0.25),
-        gain_edge=0.7,
-        beyond="inf",
+        "the surrogate overflows beyond 0.7 of the step", (1.0, -0.25), gain_edge=0.7, beyond="inf"
     ),
     Scene("the expected improvement is negative", (-1.0, 1.5), expected=-1.0),
     Scene("the expected improvement is 0", (0.0, 0.5), expected=0.0),

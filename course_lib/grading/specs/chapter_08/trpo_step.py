@@ -10,30 +10,12 @@ from ...spec import Probe, Spec
 from .backtracking_line_search import EXERCISE
 
 PARAMETERS = (
-    "log_probs_fn",
-    "theta",
-    "actions",
-    "advantages",
-    "max_kl",
-    "damping",
-    "backtrack_factor",
-    "max_steps",
-    "accept_ratio",
+    *("log_probs_fn", "theta", "actions", "advantages", "max_kl", "damping"),
+    *("backtrack_factor", "max_steps", "accept_ratio"),
 )
 
 
-def harness(
-    function,
-    log_probs_fn,
-    theta,
-    actions,
-    advantages,
-    max_kl,
-    damping,
-    backtrack_factor,
-    max_steps,
-    accept_ratio,
-):
+def harness(function, log_probs_fn, theta, actions, advantages, *settings):
     """Build a small policy from its features and return what the step returns."""
     import torch
 
@@ -46,7 +28,7 @@ def harness(
 
     before, moved = theta.copy(), watched([0], theta)
     data = tensor(theta), tensor(actions), tensor(advantages)
-    return function(policy, *data, max_kl, damping, backtrack_factor, max_steps, accept_ratio)
+    return function(policy, *data, *settings)
 
 
 @dataclass(frozen=True)
@@ -131,32 +113,12 @@ SCENES = (
         (0, 1, 2, 3),
         "ratios",
     ),
-    Scene(
-        "much is asked of each try",
-        (4, 2, 3),
-        1.0,
-        0.1,
-        0.5,
-        9,
-        0.9,
-        (3, 4, 5),
-        "compounding",
-    ),
+    Scene("much is asked of each try", (4, 2, 3), 1.0, 0.1, 0.5, 9, 0.9, (3, 4, 5), "compounding"),
     Scene("no try passes", (5, 2, 3), 0.5, 0.05, 0.9, 2, 0.8, (-1,)),
     Scene("all advantages are 0", (4, 2, 2), 0.02, 0.1, 0.5, 5, 0.1, (-1,), "nothing"),
     Scene("30 parameters", (40, 5, 6), 0.01, 0.01, 0.5, 5, 0.1, tells="many"),
     Scene("features of about 1e-4", (6, 2, 3), 0.02, 0.125, 0.5, 5, 0.1, unit=1e-4),
-    Scene(
-        "log-ratios beyond 2",
-        (4, 2, 3),
-        2.0,
-        0.1,
-        0.8,
-        12,
-        0.3,
-        (1, 2, 3, 4, 5, 6),
-        "clamped",
-    ),
+    Scene("log-ratios beyond 2", (4, 2, 3), 2.0, 0.1, 0.8, 12, 0.3, (1, 2, 3, 4, 5, 6), "clamped"),
 )
 
 
