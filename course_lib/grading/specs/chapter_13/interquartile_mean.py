@@ -72,18 +72,22 @@ def variant(scores, *, cut="floor", ends="both", order="score", average="mean", 
         "ceiling": -(-runs // 4),
         "eighth": runs // 8,
         "third": runs // 3,
-        "percentiles": -(-(runs - 1) // 4),
+        "percentiles": 0,
     }[cut]
     number = min(number, (runs - 1) // 2)  # something stays
     low = number if ends != "top" else 0
     high = runs - (number if ends != "bottom" else 0)
     kept = (ranks >= low) & (ranks < high)
+    if cut == "percentiles":  # by value, so that scores on a limit stay together
+        lower, upper = np.percentile(scores, [25, 75], axis=0)
+        kept = ((scores >= lower) | (ends == "top")) & ((scores <= upper) | (ends == "bottom"))
     if average == "zeros":
         answer = (scores * kept).mean(axis=0)
     elif average == "sum":
         answer = (scores * kept).sum(axis=0)
     else:
-        answer = (scores * kept).sum(axis=0) / kept.sum(axis=0)
+        with np.errstate(invalid="ignore"):  # rounding may leave nobody between two percentiles
+            answer = (scores * kept).sum(axis=0) / kept.sum(axis=0)
     return float(answer[0]) if axis is None else answer
 
 
