@@ -137,6 +137,15 @@ def test_surrogate_is_not_the_return_further_away():
     assert bounds.gap(mdp, old, new) > 1e-6
 
 
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(problems())
+def test_the_gap_is_the_change_of_states_times_the_mean_advantage(problem):
+    mdp, old, new = problem
+    moved = exact.visitation(mdp, new) - exact.visitation(mdp, old)
+    mean_advantage = (new * exact.policy_evaluation(mdp, old).advantage).sum(axis=1)
+    assert bounds.gap(mdp, old, new) == pytest.approx(abs(moved @ mean_advantage), abs=EXACT)
+
+
 def test_undiscounted_distribution_counts_steps_equally():
     mdp = MDP([[[0, 1]], [[0, 1]]], [[0], [0]], 0.9, [1, 0])
     policy = np.ones((2, 1))

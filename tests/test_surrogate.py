@@ -6,7 +6,13 @@ import pytest
 import torch
 
 from course_lib.distributions import Categorical, DiagonalGaussian
-from course_lib.surrogate import approx_kl, importance_ratio, kl_divergence, surrogate
+from course_lib.surrogate import (
+    approx_kl,
+    effective_sample_size,
+    importance_ratio,
+    kl_divergence,
+    surrogate,
+)
 
 K = 4
 
@@ -130,6 +136,45 @@ def test_k3_is_the_default_and_keeps_its_digits_near_zero():
 def test_an_unknown_estimator_is_named():
     with pytest.raises(ValueError, match="not 'k4'"):
         approx_kl(torch.zeros(2), torch.zeros(2), "k4")
+
+
+def test_effective_sample_size_by_hand():
+    ratio = torch.tensor([1.0, 3.0])  # (1 + 3)^2 / (2 (1 + 9))
+    assert effective_sample_size(ratio.log(), torch.zeros(2)).item() == pytest.approx(0.8)
+    one = torch.tensor([0.0, -torch.inf, -torch.inf, -torch.inf])  # one sample of four counts
+    assert effective_sample_size(one, torch.zeros(4)).item() == 0.25
+
+
+def normal_quantiles(size):
+    """The middle of each of so many equally likely parts of a standard normal: no noise."""
+    share = (torch.arange(size, dtype=torch.float64) + 0.5) / size
+    return torch.special.ndtri(share)
+
+
+@pytest.mark.parametrize("kl", [0.01, 0.1, 0.2])
+def test_effective_sample_size_of_shifted_gaussians(kl):
+    z, m = normal_quantiles(1_000_000), math.sqrt(2.0 * kl)
+    step = m * z - m**2 / 2.0
+    one = effective_sample_size(step, torch.zeros_like(step)).item()
+    assert one == pytest.approx(math.exp(-2.0 * kl), rel=1e-3)
+    grid = normal_quantiles(1000)  # a sequence of two steps: every pair
+    step = m * grid - m**2 / 2.0
+    two = (step[:, None] + step).reshape(-1)
+    share = effective_sample_size(two, torch.zeros_like(two)).item()
+    assert share == pytest.approx(math.exp(-4.0 * kl), rel=0.01)
+
+
+def test_effective_sample_size_is_bounded_by_the_kl_from_new_to_old():
+    """1 / E_old[r^2] <= exp(-KL(new || old)); a batch with every action as often as it is likely."""
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(100):
+        counts = torch.randint(1, 20, (K,), generator=generator)
+        old = counts / counts.sum()
+        new = torch.softmax(2.0 * torch.randn(K, generator=generator), 0)
+        actions = torch.repeat_interleave(torch.arange(K), counts)
+        share = effective_sample_size(new.log()[actions], old.log()[actions]).item()
+        assert share == pytest.approx(1.0 / (new**2 / old).sum().item(), rel=1e-4)
+        assert share <= math.exp(-(new * (new / old).log()).sum().item()) * (1.0 + 1e-5)
 
 
 def test_shapes_that_would_broadcast_are_refused():
