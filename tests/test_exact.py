@@ -8,7 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from course_lib import exact
-from course_lib.exact import MDP, bounds, improvement, ledger, random_mdp, random_policy, tightness
+from course_lib.exact import (
+    MDP,
+    bounds,
+    improvement,
+    kl_steps,
+    ledger,
+    random_mdp,
+    random_policy,
+    tightness,
+)
 
 EXACT = 1e-10
 
@@ -315,6 +324,67 @@ def test_the_constants_of_the_bounds():
     assert bounds.sqrt_kl_bound(3.0, 0.04, 0.5) == pytest.approx(np.sqrt(2) * 3 * 0.2 * 2)
 
 
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(problems())
+def test_the_gap_is_the_change_of_visitation_times_the_mean_advantage(problem):
+    mdp, old, new = problem
+    advantage = (new * exact.policy_evaluation(mdp, old).advantage).sum(axis=1)
+    moved = exact.visitation(mdp, new) - exact.visitation(mdp, old)
+    assert bounds.gap(mdp, old, new) == pytest.approx(abs(moved @ advantage), abs=1e-9)
+
+
+def test_how_far_the_visitation_can_move():
+    nearest = 0.0
+    for mdp, old, new in many_problems(300):
+        moved = np.abs(exact.visitation(mdp, new) - exact.visitation(mdp, old)).sum()
+        mean_tv = exact.state_distribution(mdp, old) @ bounds.total_variation(old, new)
+        limit = 2 * mdp.gamma / (1 - mdp.gamma) ** 2 * mean_tv
+        assert moved <= limit * (1 + 1e-9)
+        nearest = max(nearest, moved / limit)
+    assert nearest > 0.8
+
+
+def test_pinskers_inequality_and_where_it_is_tight():
+    rng = np.random.default_rng(0)
+    for spread in (0.1, 1.0, 10.0):
+        old, new = random_policy(rng, 300, 4, spread), random_policy(rng, 300, 4, spread)
+        assert (bounds.total_variation(old, new) ** 2 <= bounds.kl_divergence(old, new) / 2).all()
+    even, shifted = [[0.5, 0.5]], [[0.501, 0.499]]
+    ratio = bounds.total_variation(even, shifted) ** 2 / (bounds.kl_divergence(even, shifted) / 2)
+    assert ratio == pytest.approx(1.0, abs=1e-5)
+
+
+def test_beyond_the_guaranteed_distance_no_bound_promises_anything():
+    promised, nearest = 0, 0.0
+    cases = [*many_problems(300), *(tightness.worst_case("tv", g, 0.1) for g in (0.1, 0.9))]
+    for mdp, old, new in cases:
+        # Around every pair also the steps that are small enough to be promised something.
+        for weight in (1.0, 0.1, 0.01, 0.001):
+            near = (1 - weight) * old + weight * new
+            gain = exact.surrogate(mdp, old, near) - exact.expected_return(mdp, old)
+            limit = bounds.guaranteed_tv(mdp.gamma)
+            tv, kl = bounds.total_variation(old, near), bounds.kl_divergence(old, near)
+            d_old = exact.state_distribution(mdp, old)
+            size = {
+                "achiam": bounds.mean_over(d_old, tv),
+                "tv": tv.max(),
+                "kl": np.sqrt(kl.max() / 2),
+                "sqrt_kl": np.sqrt(bounds.mean_over(d_old, kl) / 2),
+            }
+            for name, bound in bounds.all_bounds(mdp, old, near).items():
+                if name in size and gain > bound:
+                    assert size[name] < limit
+                    promised, nearest = promised + 1, max(nearest, size[name] / limit)
+    assert promised > 100
+    assert nearest > 0.5
+
+
+@pytest.mark.parametrize("gamma", [0.0, 1.0, np.nan])
+def test_the_guaranteed_distance_needs_a_discount(gamma):
+    with pytest.raises(ValueError, match="gamma"):
+        bounds.guaranteed_tv(gamma)
+
+
 @pytest.mark.parametrize(("gamma", "eps"), [(1.0, 1.0), (-0.1, 1.0), (0.9, -1.0), (0.9, np.nan)])
 def test_bounds_refuse_impossible_numbers(gamma, eps):
     for bound in (bounds.achiam_bound, bounds.cpi_bound, bounds.tv_bound, bounds.kl_bound):
@@ -540,6 +610,57 @@ def test_kl_limit_step_uses_the_limit_in_every_state(problem):
     gain = ((new - old) * advantages).sum(axis=1, keepdims=True)
     price = gain / ((new - old) ** 2 / new).sum(axis=1, keepdims=True)
     assert_rows_constant(price_of_each_action(old, advantages, new, price))
+
+
+def test_the_price_can_be_read_off_a_step(problem):
+    mdp, old = problem
+    advantages = exact.policy_evaluation(mdp, old).advantage
+    prices = np.array([0.1, 1.0, 10.0, 1000.0])
+    new = improvement.kl_penalty_step(old, advantages, prices)
+    np.testing.assert_allclose(kl_steps.price_of_step(old, advantages, new), prices, rtol=1e-7)
+
+
+def test_a_limit_on_the_mean_kl_limits_the_fall():
+    fell = 0
+    for mdp, old, _ in many_problems(100, gamma=0.9):
+        for max_kl in (0.01, 1.0):
+            # The worst that the surrogate lets through: any policy it does not call worse.
+            new = improvement.trust_region_step(mdp, old, max_kl)
+            eps = bounds.eps_new(mdp, old, new)
+            fall = exact.expected_return(mdp, old) - exact.expected_return(mdp, new)
+            assert fall <= bounds.sqrt_kl_bound(eps, max_kl, mdp.gamma)
+    for mdp, old, new in many_problems(300, gamma=0.9):
+        if exact.surrogate(mdp, old, new) >= exact.expected_return(mdp, old):
+            mean_kl = exact.state_distribution(mdp, old) @ bounds.kl_divergence(old, new)
+            fall = exact.expected_return(mdp, old) - exact.expected_return(mdp, new)
+            eps = bounds.eps_new(mdp, old, new)
+            assert fall <= bounds.sqrt_kl_bound(eps, mean_kl, mdp.gamma) + EXACT
+            fell += fall > 0
+    assert fell > 0
+
+
+def test_kl_limit_step_with_a_limit_for_each_state(problem):
+    mdp, old = problem
+    advantages = exact.policy_evaluation(mdp, old).advantage
+    limits = np.array([1e-6, 0.01, 0.1, 1.0])
+    new = improvement.kl_limit_step(old, advantages, limits)
+    np.testing.assert_allclose(bounds.kl_divergence(old, new), limits, rtol=1e-6)
+    for s, limit in enumerate(limits):
+        row = slice(s, s + 1)
+        alone = improvement.kl_limit_step(old[row], advantages[row], limit)
+        np.testing.assert_allclose(new[row], alone, rtol=1e-12)
+    with pytest.raises(ValueError, match="max_kl"):
+        improvement.kl_limit_step(old, advantages, -limits)
+
+
+@pytest.mark.parametrize("rare", [1e-9, 1e-300, 5e-324])
+def test_no_step_rules_an_action_out(rare):
+    # Two equally good actions and a bad one that is hardly ever taken: the limit is used up by it.
+    old, advantages = np.array([[0.95, 0.05, rare]]), np.array([[0.0, 0.0, -7.0]])
+    new = improvement.kl_limit_step(old, advantages, 1e-4)
+    assert bounds.kl_divergence(old, new).item() <= 1e-4 * (1 + 1e-9)
+    assert new[0, 2] > 0
+    np.testing.assert_allclose(new.sum(), 1, atol=1e-15)
 
 
 def test_trust_region_step_uses_the_mean_kl_at_one_price(problem):

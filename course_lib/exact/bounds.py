@@ -208,6 +208,27 @@ def sqrt_kl_bound(eps_new: float, mean_kl: float, gamma: float) -> float:
     return achiam_bound(eps_new, np.sqrt(mean_kl / 2.0), gamma)
 
 
+def guaranteed_tv(gamma: float) -> float:
+    """``(1-gamma) / (2 gamma)``: no step with a larger total variation is promised an improvement.
+
+    It is the limit of the mean TV in `achiam_bound`, of the max TV in `tv_bound`, and of
+    ``sqrt(KL / 2)`` in `kl_bound` and `sqrt_kl_bound`, whatever the MDP: beyond it the penalty is
+    larger than any surrogate's gain. It is above 1, and forbids nothing, for gamma below 1/3.
+
+    Parameters
+    ----------
+    gamma : float in (0, 1)
+
+    Raises
+    ------
+    ValueError
+        If gamma is out of range.
+    """
+    if not 0.0 < gamma < 1.0:
+        raise ValueError(f"gamma must lie in (0, 1), not {gamma!r}: at 0 any step is safe")
+    return (1.0 - gamma) / (2.0 * gamma)
+
+
 def gap(mdp: MDP, old: ArrayLike, new: ArrayLike) -> float:
     """``|J(new) - L_old(new)|``, the number that every bound limits."""
     return abs(expected_return(mdp, new) - surrogate(mdp, old, new))

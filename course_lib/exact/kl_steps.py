@@ -46,7 +46,7 @@ def kl_penalty_step(old: ArrayLike, advantages: ArrayLike, price: ArrayLike) -> 
     return _solve(old, advantages, lambda total, new: price * total < 1.0)
 
 
-def kl_limit_step(old: ArrayLike, advantages: ArrayLike, max_kl: float) -> NDArray:
+def kl_limit_step(old: ArrayLike, advantages: ArrayLike, max_kl: ArrayLike) -> NDArray:
     """In each state, maximise ``E_new[A]`` subject to ``KL(old || new) <= max_kl``.
 
     The maximum is over the policies that take only actions which the old one takes.
@@ -54,15 +54,16 @@ def kl_limit_step(old: ArrayLike, advantages: ArrayLike, max_kl: float) -> NDArr
     Parameters
     ----------
     old, advantages : array_like, shape (S, A)
-    max_kl : float, at least 0
-        Limit in each state: together they are a limit on the max KL.
+    max_kl : float or array_like of shape (S,), at least 0
+        Limit in each state. One limit for all is a limit on the max KL.
 
     Returns
     -------
     ndarray, shape (S, A)
     """
     old, advantages = _tabular(old, advantages)
-    check_max_kl(max_kl)
+    max_kl = np.broadcast_to(np.asarray(max_kl, dtype=float), old.shape[:1])
+    check_max_kl(max_kl.min())
     return _solve(old, advantages, lambda total, new: kl_divergence(old, new) < max_kl)
 
 
@@ -130,7 +131,9 @@ def _solve(
         near = is_near(total, weights(middle) / total[:, None])
         low, high = np.where(near, low, middle), np.where(near, middle, high)
     new = weights(high)
-    return new / new.sum(axis=1, keepdims=True)
+    new = new / new.sum(axis=1, keepdims=True)
+    # A probability that underflows to 0 would make the KL infinite: the step keeps every action.
+    return np.where(old > 0, np.maximum(new, np.finfo(float).tiny), 0.0)
 
 
 def _below_best(old: NDArray, advantages: NDArray) -> NDArray:
