@@ -76,15 +76,34 @@ def test_the_natural_step_is_the_same_under_a_linear_change_of_parameters(proble
     assert torch.cosine_similarity(plain, g, dim=0) < 0.9
 
 
-def test_in_other_coordinates_the_ends_differ_by_second_order():
-    """(m, log sigma) against (m, sigma): the gap of the ends is proportional to max_kl."""
-    g, F = torch.tensor([2.0, -2.0]).double(), torch.diag(torch.tensor([1.0, 2.0]).double())
-    x = torch.linalg.solve(F, g)
-    gaps = {}
-    for max_kl in (1e-4, 1e-6):
-        step = natural_step(x, x @ F @ x, max_kl)  # at sigma = 1 both have this g and this F
-        gaps[max_kl] = abs(math.exp(step[1]) - (1.0 + step[1].item()))
-    assert gaps[1e-4] / gaps[1e-6] == pytest.approx(100.0, rel=0.02)
+NOTATIONS = {
+    "log sigma": (lambda x: x, math.log(2.0)),
+    "sigma": (torch.log, 2.0),
+    "variance": (lambda x: 0.5 * torch.log(x), 4.0),
+}
+
+
+def disagreement(max_kl, natural):
+    """Largest KL between the ends of one step in three notations, as a share of max_kl."""
+    ends = []
+    for log_std, stored in NOTATIONS.values():
+        start = torch.tensor([0.0, stored], dtype=torch.float64)
+        at = lambda x, f=log_std: DiagonalGaussian(x[:1].view(1, 1), f(x[1:]))  # noqa: E731
+        g = torch.autograd.functional.jacobian(
+            lambda x, f=log_std: -((x[0] - 1.0) ** 2) - torch.exp(2 * f(x[1])), start
+        )
+        F = dense_fisher(lambda x, at=at, start=start: at(start).kl(at(x)).mean(), start)
+        x = torch.linalg.solve(F, g) if natural else g
+        ends.append(at(start + natural_step(x, x @ F @ x, max_kl)))
+    return max(p.kl(q).item() for p in ends for q in ends) / max_kl
+
+
+def test_the_natural_step_is_invariant_to_first_order_and_the_plain_gradient_is_not():
+    """Ends that differ by second order have a KL of fourth order: its share falls like max_kl."""
+    assert disagreement(1e-3, True) / disagreement(1e-4, True) == pytest.approx(10.0, rel=0.2)
+    assert disagreement(1e-4, True) < 1e-3
+    assert disagreement(1e-4, False) == pytest.approx(disagreement(1e-3, False), rel=0.1)
+    assert disagreement(1e-4, False) > 0.05
 
 
 def test_a_singular_fisher_matrix_is_blind_only_where_the_gradient_is_zero():
