@@ -1,5 +1,7 @@
 """Steepest descent, and the two bounds, against definitions and worst cases."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -56,7 +58,7 @@ def test_a_step_along_a_direction_ends_at_the_minimum_along_it():
 def test_successive_residuals_of_steepest_descent_are_at_right_angles():
     A, b, operator, _ = system(6, 20.0, seed=2)
     residuals = [b - A @ x for x in steepest_descent(operator, b, 5)]
-    for one, two in zip(residuals, residuals[1:], strict=False):
+    for one, two in pairwise(residuals):
         assert abs(one @ two) < 1e-12 * one.norm() ** 2
 
 
