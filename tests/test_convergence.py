@@ -159,6 +159,33 @@ def test_damping_shrinks_each_component_by_its_eigenvalue():
     np.testing.assert_allclose(x, mu / (mu + damping) * (g / mu), rtol=1e-10)
 
 
+@pytest.mark.parametrize("size", [1e-6, 1.0, 1e6])
+def test_it_stops_at_the_first_residual_within_a_share_of_the_right_side(size):
+    """The norm counts, not its square, and as a share: another unit changes nothing."""
+    A, b, operator, _ = system(12, 40.0, seed=6)
+    free = conjugate_gradient(operator, size * b, 12, 0.0, keep_iterates=True)
+    left = [((size * b - A @ x).norm() / (size * b.norm())).item() for x in free.iterates]
+    for tolerance in (0.3, 0.05, 1e-3):
+        expected = next(k for k, share in enumerate(left) if share <= tolerance)
+        assert conjugate_gradient(operator, size * b, 12, tolerance).iterations == expected
+    assert conjugate_gradient(operator, size * b, 12, 1.0).iterations == 0
+
+
+def test_damping_bounds_the_condition_number_and_so_the_error():
+    """A singular matrix with damping converges as its damped condition number allows."""
+    mu = torch.cat([torch.zeros(10), torch.linspace(0.0, 3.0, 30)]).double()
+    damping = 0.05
+    b = torch.from_numpy(np.random.default_rng(7).standard_normal(40))
+    operator = lambda v: (mu + damping) * v  # noqa: E731 (a matrix)
+    solution = b / (mu + damping)
+    condition = ((mu.max() + damping) / (mu.min() + damping)).item()
+    assert condition == pytest.approx(1 + 3.0 / damping)
+    iterates = conjugate_gradient(operator, b, 25, 0.0, keep_iterates=True).iterates
+    for k, x in enumerate(iterates):
+        share = energy_norm(operator, x - solution) / energy_norm(operator, solution)
+        assert share <= conjugate_gradient_bound(condition, k) * (1 + 1e-9)
+
+
 @pytest.mark.parametrize("bound", [steepest_descent_bound, conjugate_gradient_bound])
 def test_bad_input_is_named(bound):
     with pytest.raises(ValueError, match="condition must be at least 1"):
