@@ -5,9 +5,7 @@ import os
 import platform
 from pathlib import Path
 
-PACKAGES = (
-    "torch numpy gymnasium box2d stable-baselines3 sb3-contrib envpool jax gymnax flax optax distrax"
-).split()
+PACKAGES = ("torch", "numpy", "gymnasium", "box2d", "stable-baselines3", "sb3-contrib", "envpool")
 
 
 def describe() -> dict[str, str]:

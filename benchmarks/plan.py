@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from . import compiled, fisher, gae, solving, step
+from . import fisher, gae, solving
 
 SEEDS = range(5)
 SWING_UP_SEEDS = range(10)
@@ -21,15 +21,10 @@ def plan() -> Iterator[tuple[str, Callable[[], dict]]]:
     """Yield the name and the measurement of every piece."""
     yield "gae", gae.measure
     yield "fisher", fisher.measure
-    yield "step/minibatch", step.measure
-    for env_id in (LUNAR_LANDER, SWING_UP):
-        yield f"step/{env_id}", partial(step.measure_run, env_id)
     for algorithm in ("ppo", "trpo"):
         for seed in SEEDS:
             yield solve("numpy", algorithm, "CartPole-v1", seed)
             yield solve("sb3", algorithm, "CartPole-v1", seed)
-            if algorithm == "ppo":
-                yield f"solve/CartPole-v1/ppo-jax-{seed}", partial(compiled.measure, seed)
     for algorithm in ("ppo", "trpo"):
         for seed in SWING_UP_SEEDS:
             yield solve("numpy", algorithm, SWING_UP, seed)

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Iterator
 from pathlib import Path
 
-from . import fisher, step
+from . import fisher
 from .pieces import FOLDER, path_of
 from .plan import LUNAR_LANDER, SEEDS, SWING_UP, SWING_UP_SEEDS
 
@@ -47,7 +47,7 @@ return of 63.
 
 def write_table() -> Path:
     """Write the table and return its path."""
-    measured = (machine(), gae_section(), fisher_section(), step_section(), solving_section())
+    measured = (machine(), gae_section(), fisher_section(), solving_section())
     sections = [HEAD, *itertools.chain.from_iterable(measured), FAILURES]
     path = FOLDER.parent / "README.md"
     path.write_text("\n".join(sections).rstrip() + "\n", encoding="utf-8")
@@ -144,37 +144,6 @@ def runs(library: str, algorithm: str, env_id: str, seeds: range) -> list[dict]:
     return [run for run in found if run]
 
 
-def step_section() -> Iterator[str]:
-    """Yield the comparison of our gradient step with the one before."""
-    titles = {
-        "minibatch": f"a minibatch step of {step.MINIBATCH}, CartPole's networks",
-        LUNAR_LANDER: f"an environment step of PPO, {LUNAR_LANDER}",
-        SWING_UP: f"an environment step of PPO, {SWING_UP}",
-    }
-    found = {name: piece(f"step/{name}") for name in titles}
-    if not any(found.values()):
-        return
-    yield "## The gradient step\n"
-    yield (
-        "Networks that are one autograd node with written-out derivatives, beside the same step in "
-        "plain torch, as the library had it before (`benchmarks/plain.py`). CPU time of one "
-        "minibatch step of PPO, and of one environment step of training with everything that "
-        "belongs to it. Medians over fresh processes, with the range of the ratio in brackets.\n"
-    )
-    yield from head("time of", "ours", "plain torch", "plain / ours")
-    for name, measured in found.items():
-        if measured:
-            (pairs,) = measured.values()
-            ours, plain = (
-                f"{1e6 * statistics.median(taken[side] for taken in pairs):.1f} us"
-                for side in ("ours", "plain")
-            )
-            every = step.ratios(pairs)
-            spread = f"{statistics.median(every):.2f} ({min(every):.2f}-{max(every):.2f})"
-            yield row(titles[name], ours, plain, spread)
-    yield ""
-
-
 def solving_section() -> Iterator[str]:
     """Yield CPU seconds and steps to solve the three tasks."""
     yield "## CPU seconds to solve a task\n"
@@ -199,17 +168,7 @@ def solving_section() -> Iterator[str]:
                 made = runs(side, algorithm, env_id, seeds)
                 if made:
                     yield solving_row(env_id, algorithm, side, made, theirs)
-            compiled = runs("jax", algorithm, env_id, seeds)
-            if compiled:
-                yield solving_row(env_id, algorithm, "jax", compiled, [])
     yield ""
-    compiled = runs("jax", "ppo", "CartPole-v1", SEEDS)
-    if compiled:
-        middle = statistics.median(run["compilation"] for run in compiled)
-        yield (
-            f"JAX is PPO compiled as a whole, with PureJaxRL's settings (`benchmarks/compiled.py`). Its "
-            f"compilation is not in the table: {middle:.1f} CPU seconds in the median.\n"
-        )
 
 
 def solving_row(env_id: str, algorithm: str, side: str, made: list, theirs: list) -> str:
@@ -227,7 +186,7 @@ def solving_row(env_id: str, algorithm: str, side: str, made: list, theirs: list
     if theirs and side != "sb3":
         middle = [statistics.median(run["cpu_seconds"] for run in side) for side in (theirs, made)]
         ratio = f"{middle[0] / middle[1]:.1f}"
-    name = {"sb3": "SB3", "envpool": "ours, EnvPool", "jax": "JAX, compiled"}.get(side, "ours")
+    name = {"sb3": "SB3", "envpool": "ours, EnvPool"}.get(side, "ours")
     arrived = f"{sum(run['arrived'] for run in made)} of {len(made)}"
     seconds, steps = every("cpu_seconds", 1, 1), every("steps", 1000, 0) + " k"
     return row(env_id, algorithm.upper(), name, seconds, steps, arrived, ratio)
