@@ -1,11 +1,17 @@
 """What the tests of the book and of the library share."""
 
+import contextlib
 import os
 import shutil
+import signal
 
 import pytest
 
 os.environ.setdefault("MPLBACKEND", "agg")  # no test opens a window
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    # A job in the background ignores Ctrl-C, and so would the programs that tests interrupt.
+    with contextlib.suppress(ValueError):  # not the main thread
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads that wait for each other make tests slow
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
