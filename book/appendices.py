@@ -32,9 +32,13 @@ def equations(root: Path) -> dict[str, dict[str, dict[str, str]]]:
         notebook = json.loads(path.read_text(encoding="utf-8"))
         declared = notebook["metadata"].get("trust_regions", {}).get("equations", {})
         if declared:
-            number = lambda n: tuple(int(part) for part in n.split("."))  # noqa: E731
-            found[path.name] = {n: declared[n] for n in sorted(declared, key=number)}
+            found[path.name] = {n: declared[n] for n in sorted(declared, key=_number)}
     return found
+
+
+def _number(tag: str) -> tuple[int, ...]:
+    """2.10 comes after 2.9."""
+    return tuple(int(part) for part in tag.split("."))
 
 
 def title(root: Path, name: str) -> str:
