@@ -12,7 +12,17 @@ import threading
 from pathlib import Path
 
 from . import fence, folders
-from .outcomes import CRASHED, FAILED, FINISHED, MAX_RESULT, OUT_OF_TIME, OUTPUT, READY, TIMEOUT
+from .outcomes import (
+    CRASHED,
+    FAILED,
+    FINISHED,
+    MAX_PARTS,
+    MAX_RESULT,
+    OUT_OF_TIME,
+    OUTPUT,
+    READY,
+    TIMEOUT,
+)
 
 HERE = Path(__file__).resolve().parent
 LIBRARY = HERE.parents[2]  # where the library is imported from
@@ -243,7 +253,9 @@ def library_path() -> dict:
 
 
 def read_result(text: bytes) -> dict | None:
-    """Return the child's report as a dict, or None if it is not a report."""
+    """Return the child's report as a dict, or None if it is not a report of bounded parts."""
+    if text.count(b"[") + text.count(b"{") > MAX_PARTS:
+        return None
     try:
         result = json.loads(text)
     except (ValueError, RecursionError):
