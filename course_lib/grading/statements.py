@@ -2,11 +2,13 @@
 
 import ast
 import functools
+import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .notebook import CodeCell
-from .parser import scopes
+from .parser import parse, scopes
 
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 IMPORTS = (ast.Import, ast.ImportFrom)
@@ -217,10 +219,36 @@ def command_of(node: ast.stmt) -> tuple[str, str]:
     return root_of(node.value.func, through_calls=True), name_of(node.value.func)
 
 
+class _Generators(ast.NodeTransformer):
+    """Turns comprehensions into generator expressions of the same names."""
+
+    def visit_ListComp(self, node: ast.ListComp | ast.SetComp) -> ast.AST:
+        self.generic_visit(node)
+        return ast.GeneratorExp(node.elt, node.generators)
+
+    def visit_SetComp(self, node: ast.SetComp) -> ast.AST:
+        return self.visit_ListComp(node)
+
+    def visit_DictComp(self, node: ast.DictComp) -> ast.AST:
+        self.generic_visit(node)
+        pair = ast.Tuple([node.key, node.value], ast.Load())
+        return ast.GeneratorExp(pair, node.generators)
+
+
+def with_own_scopes(source: str) -> str:
+    """Return a statement whose comprehensions keep their names to themselves.
+
+    Since Python 3.12 they are part of what surrounds them, and so is their target in its table.
+    """
+    if sys.version_info < (3, 12) or not re.search(r"\bfor\b", source):
+        return source
+    return ast.unparse(_Generators().visit(parse(source)))
+
+
 def used_names(node: ast.stmt, source: str) -> tuple[frozenset[str], frozenset[str]]:
     """Return the global names that a statement uses at once, and those it will use when called."""
     try:
-        waiting = [(scopes(source), "now")]
+        waiting = [(scopes(with_own_scopes(source)), "now")]
     except (SyntaxError, ValueError, RecursionError, MemoryError):  # too deep for Python itself
         names = (part.id for part in ast.walk(node) if isinstance(part, ast.Name))
         return frozenset(names), frozenset()
