@@ -10,6 +10,7 @@ import torch
 from course_lib.algorithms import ppo
 from course_lib.algorithms.agent import Batch, make_agent
 from course_lib.algorithms.ppo import PPOSettings, ppo_clip_loss
+from course_lib.surrogate import surrogate
 
 SETTINGS = PPOSettings(epochs=3, minibatch_size=16, learning_rate=1e-2)
 
@@ -62,6 +63,18 @@ def test_gradient_dies_only_where_the_gain_is_exhausted(ratio, advantage, flows)
     x = torch.tensor([np.log(ratio)], requires_grad=True)
     ppo_clip_loss(x, torch.zeros(1), torch.tensor([advantage]), 0.2).backward()
     assert (x.grad.item() != 0) == flows
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_clipped_objective_is_a_lower_bound_of_the_surrogate(seed):
+    log_probs, old, advantages = map(torch.from_numpy, samples(seed))
+    for clip_range in (0.05, 0.2, 0.8):
+        for scale in (0.1, 1.0, 5.0):  # from few ratios outside to nearly all
+            near = old + scale * (log_probs - old)
+            clipped = -ppo_clip_loss(near, old, advantages, clip_range)
+            assert clipped <= surrogate(near, old, advantages) + 1e-12
+    at_old = ppo_clip_loss(old, old, advantages, 0.2)
+    assert -at_old.item() == pytest.approx(surrogate(old, old, advantages).item(), abs=1e-14)
 
 
 def test_loss_refuses_what_would_broadcast_to_nonsense():

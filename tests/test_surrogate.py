@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from scipy.integrate import quad
 
 from course_lib.distributions import Categorical, DiagonalGaussian
 from course_lib.surrogate import (
@@ -116,6 +117,31 @@ def test_k1_and_k3_are_unbiased_and_k2_is_what_its_formula_says():
     )
     assert means["k2"] == pytest.approx(expected_k2, rel=1e-12)
     assert abs(means["k2"] - exact) > 0.01 * exact  # biased
+
+
+def test_the_variance_of_k3_is_what_its_formula_says():
+    old, new = two_categoricals()
+    p, r = old.exp()[0], (new - old)[0].exp()
+    k1, k3 = (per_action(k, old, new) for k in ("k1", "k3"))
+    there = kl_divergence(Categorical(old), Categorical(new))
+    back = kl_divergence(Categorical(new), Categorical(old))
+    variance = {k: p @ x**2 - (p @ x) ** 2 for k, x in (("k1", k1), ("k3", k3))}
+    expected = variance["k1"] + (p @ r**2 - 1) - 2 * (there + back)
+    assert variance["k3"].item() == pytest.approx(expected.item(), rel=1e-10)
+
+
+@pytest.mark.parametrize("s", [0.5, 0.9, 1.2, 1.4])
+def test_the_second_moment_of_the_ratio_of_two_gaussians(s):
+    log_std = torch.tensor([s], dtype=torch.float64).log()
+    zero = torch.zeros(1, 1, dtype=torch.float64)
+    old, new = DiagonalGaussian(zero, 0 * log_std), DiagonalGaussian(zero, log_std)
+
+    def weighted_square(a):
+        at = torch.full((1, 1), a, dtype=torch.float64)
+        return (2 * new.log_prob(at) - old.log_prob(at)).exp().item()
+
+    integral = quad(weighted_square, -60, 60, points=[0], limit=500)[0]
+    assert integral == pytest.approx(1 / (s * math.sqrt(2 - s**2)), rel=1e-7)
 
 
 def test_k1_can_be_negative_and_the_others_cannot():
