@@ -112,6 +112,17 @@ def test_return_is_what_the_visited_states_pay(problem):
     assert exact.expected_return(mdp, policy) == pytest.approx(paid, abs=EXACT)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_discounted_values_telescope(seed):
+    rng = np.random.default_rng(seed)
+    mdp = exact.random_mdp(rng)
+    policy, V = exact.random_policy(rng, 5, 3), rng.normal(size=5)
+    weights = exact.visitation(mdp, policy)
+    after = np.einsum("sa,sax,x->s", policy, mdp.transitions, V)  # E[V(s_{t+1}) | s_t]
+    total = mdp.gamma * weights @ after - weights @ V
+    assert total == pytest.approx(-(mdp.initial @ V), rel=1e-12)
+
+
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(problems())
 def test_performance_difference_lemma(problem):
