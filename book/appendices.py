@@ -1,4 +1,6 @@
-"""Generate appendix B, which equation is which code, test and exercise: ``python -m book.appendices``.
+"""Generate appendices B and I from the chapters: ``python -m book.appendices``.
+
+B says which equation is which code, test and exercise. I is all equations on one page.
 
 Each chapter declares its equations in its notebook's metadata, beside the text that numbers them::
 
@@ -12,16 +14,27 @@ Each chapter declares its equations in its notebook's metadata, beside the text 
 """
 
 import json
+import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 PAGE = Path("appendices/b_equations.md")
+FORMULAS = Path("appendices/i_formulas.md")
+DISPLAYED = re.compile(r"\$\$(.*?)\$\$", re.S)
+NUMBERED = re.compile(r"\s*\\tag\{(\d+\.\d+)\}")
 HEAD = """# Appendix B: From equation to code, test and exercise
 
 Every numbered equation, the function that computes it, the test that holds the function to it, and
 the exercise that asks for it. This page is generated from the chapters (`make exercises`), and a
 test fails where a row points at nothing. An equation without a function is a step of a derivation
 or a definition.
+"""
+
+FORMULAS_HEAD = """# Appendix I: All formulas on one page
+
+The numbered equations of all chapters, in order. What the symbols mean is in appendix A, what each
+equation assumes stands below it in its chapter. This page is generated (`make exercises`).
 """
 
 
@@ -66,11 +79,35 @@ def equation_map(root: Path) -> str:
     return "\n".join(parts) + "\n"
 
 
+def displayed(root: Path, name: str) -> Iterator[tuple[str, str]]:
+    """Number and LaTeX of every numbered equation of a chapter."""
+    notebook = json.loads((root / "chapters" / name).read_text(encoding="utf-8"))
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "markdown":
+            text = re.sub(r"^> ?", "", "".join(cell["source"]), flags=re.M)
+            for body in DISPLAYED.findall(text):
+                for number in NUMBERED.findall(body):
+                    yield number, NUMBERED.sub("", body).strip().rstrip(".,")
+
+
+def formula_page(root: Path) -> str:
+    """Every numbered equation with what it says."""
+    parts = [FORMULAS_HEAD]
+    for name, rows in equations(root).items():
+        parts.append(f"## {title(root, name)}\n")
+        parts += [
+            f"Eq. ({number}): {rows[number]['says']}.\n\n$$\n{body}\n$$\n"
+            for number, body in displayed(root, name)
+        ]
+    return "\n".join(parts)
+
+
 def main() -> int:
-    """Write the page of the current folder's book."""
+    """Write the pages of the current folder's book."""
     root = Path(__file__).resolve().parent.parent
     (root / PAGE).parent.mkdir(exist_ok=True)
     (root / PAGE).write_text(equation_map(root), encoding="utf-8")
+    (root / FORMULAS).write_text(formula_page(root), encoding="utf-8")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Appendix B: a row for every equation, and no row that points at nothing."""
+"""Appendices B and I: a row for every equation, and no row that points at nothing."""
 
 import ast
 import functools
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from book.appendices import PAGE, equation_map, equations
+from book.appendices import FORMULAS, PAGE, displayed, equation_map, equations, formula_page
 from course_lib.grading import specs
 from tests.pattern import TAG, cells_of, text_of
 from tests.test_pattern import EARLIER
@@ -21,8 +21,15 @@ ROWS = [
 ]
 
 
-def test_the_page_is_generated():
+def test_the_pages_are_generated():
     assert (ROOT / PAGE).read_text(encoding="utf-8") == equation_map(ROOT)
+    assert (ROOT / FORMULAS).read_text(encoding="utf-8") == formula_page(ROOT)
+
+
+@pytest.mark.parametrize("name", equations(ROOT))
+def test_the_page_of_formulas_has_every_equation_once(name):
+    numbers = [number for number, _ in displayed(ROOT, name)]
+    assert sorted(numbers) == sorted(equations(ROOT)[name])
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "chapters").glob("*.ipynb")), ids=lambda p: p.stem)
