@@ -1,6 +1,7 @@
-"""Generate appendices B and I from the chapters: ``python -m book.appendices``.
+"""Generate appendices B, E and I from the chapters: ``python -m book.appendices``.
 
-B says which equation is which code, test and exercise. I is all equations on one page.
+B says which equation is which code, test and exercise. E gathers the reading lists. I is all
+equations on one page.
 
 Each chapter declares its equations in its notebook's metadata, beside the text that numbers them::
 
@@ -31,6 +32,16 @@ test fails where a row points at nothing. An equation without a function is a st
 or a definition.
 """
 
+REFERENCES = Path("appendices/e_references.md")
+ENTRY = re.compile(
+    r"(?:^|\. |, and )(?P<authors>[^.*()]*?(?: et al\.)?) \((?P<year>\d{4})\), "
+    r"\[?\*(?P<title>[^*]+)\*(?P<where>.*?)(?=\. |\.$|, and |$)"
+)
+REFERENCES_HEAD = """# Appendix E: References
+
+Every work that a chapter recommends, once, with the chapters that do. This page is
+generated from the reading lists (`make exercises`).
+"""
 FORMULAS_HEAD = """# Appendix I: All formulas on one page
 
 The numbered equations of all chapters, in order. What the symbols mean is in appendix A, what each
@@ -102,12 +113,52 @@ def formula_page(root: Path) -> str:
     return "\n".join(parts)
 
 
+def readings(root: Path) -> dict[str, tuple[re.Match, list[int]]]:
+    """Title -> the fullest entry of it, and the numbers of the chapters that list it."""
+    found: dict[str, tuple[re.Match, list[int]]] = {}
+    for path in sorted((root / "chapters").glob("*.ipynb")):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        text = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
+        for line in text.partition("## Further reading")[2].splitlines():
+            for entry in ENTRY.finditer(line.removeprefix("- ")):
+                key = entry["title"].lower()
+                best, chapters = found.get(key, (entry, []))
+                longer = len(entry["authors"] + entry["where"]) > len(
+                    best["authors"] + best["where"]
+                )
+                found[key] = (entry if longer else best, [*chapters, int(path.stem[:2])])
+    return found
+
+
+def reference_page(root: Path) -> str:
+    """The reading lists in the order of authors and years."""
+
+    def order(item: tuple[re.Match, list[int]]) -> tuple[str, str]:
+        return item[0]["authors"].lower(), item[0]["year"]
+
+    lines = [REFERENCES_HEAD]
+    for entry, chapters in sorted(readings(root).values(), key=order):
+        where = entry["where"].lstrip("]").removeprefix(", ")
+        title = f"*{entry['title']}*"
+        if where.startswith("("):  # the title itself is the link
+            link, _, where = where.partition(")")
+            title, where = f"[{title}]{link})", where.removeprefix(", ")
+        listed = ", ".join(map(str, chapters))
+        place = f", {where}" if where else ""
+        lines.append(
+            f"- {entry['authors']} ({entry['year']}), {title}{place}. "
+            f"Chapter{'s' * (len(chapters) > 1)} {listed}."
+        )
+    return "\n".join(lines) + "\n"
+
+
 def main() -> int:
     """Write the pages of the current folder's book."""
     root = Path(__file__).resolve().parent.parent
     (root / PAGE).parent.mkdir(exist_ok=True)
     (root / PAGE).write_text(equation_map(root), encoding="utf-8")
     (root / FORMULAS).write_text(formula_page(root), encoding="utf-8")
+    (root / REFERENCES).write_text(reference_page(root), encoding="utf-8")
     return 0
 
 

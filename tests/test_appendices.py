@@ -4,11 +4,21 @@ import ast
 import functools
 import importlib
 import json
+import re
 from pathlib import Path
 
 import pytest
 
-from book.appendices import FORMULAS, PAGE, displayed, equation_map, equations, formula_page
+from book.appendices import (
+    FORMULAS,
+    PAGE,
+    REFERENCES,
+    displayed,
+    equation_map,
+    equations,
+    formula_page,
+    reference_page,
+)
 from course_lib.grading import specs
 from tests.pattern import TAG, cells_of, text_of
 from tests.test_pattern import EARLIER
@@ -24,6 +34,18 @@ ROWS = [
 def test_the_pages_are_generated():
     assert (ROOT / PAGE).read_text(encoding="utf-8") == equation_map(ROOT)
     assert (ROOT / FORMULAS).read_text(encoding="utf-8") == formula_page(ROOT)
+    assert (ROOT / REFERENCES).read_text(encoding="utf-8") == reference_page(ROOT)
+
+
+def test_every_work_of_a_reading_list_is_a_reference():
+    page = (ROOT / REFERENCES).read_text(encoding="utf-8")
+    for path in sorted((ROOT / "chapters").glob("*.ipynb")):
+        text = text_of(cells_of(json.loads(path.read_text(encoding="utf-8"))))
+        reading = text.partition("## Further reading")[2]
+        titles = re.findall(r"\*([^*]+)\*", reading)
+        links = re.findall(r"https?://(?:arxiv|doi)[^)]+", reading)
+        assert [t for t in titles if t.lower() not in page.lower()] == []
+        assert [x for x in links if x not in page] == []
 
 
 @pytest.mark.parametrize("name", equations(ROOT))
