@@ -5,16 +5,16 @@ its epsilon or its divergence by something larger, so none of those is smaller t
 and Langford's has an argument of its own. Of 2,000 random pairs of policies (gamma 0.9) it is the
 smaller one in every case; where the new policy is a mixture with weight 0.05 at most, in 6.
 
-========================  ==================================================  ====================
-function                  bound                                               source
-========================  ==================================================  ====================
-`achiam_bound`            2 gamma eps_new E_d_old[TV] / (1-gamma)^2           Achiam et al. (2017)
-`kakade_langford_bound`   2 gamma eps omega^2 / ((1-gamma)(1-gamma(1-omega))) Kakade, Langford
-`cpi_bound`               2 gamma eps omega^2 / (1-gamma)^2                   Schulman et al. (2015)
-`tv_bound`                4 gamma eps_A max TV^2 / (1-gamma)^2                Schulman et al. (2015)
-`kl_bound`                C max KL, C = 2 gamma eps_A / (1-gamma)^2           the same, by Pinsker
-`sqrt_kl_bound`           sqrt(2) gamma eps_new sqrt(E_d_old[KL])/(1-gamma)^2 Achiam et al. (2017)
-========================  ==================================================  ====================
+========================  ===================================================  ====================
+function                  bound                                                source
+========================  ===================================================  ====================
+`achiam_bound`            2 gamma eps_new E_d_old[TV] / (1-gamma)^2            Achiam et al. (2017)
+`kakade_langford_bound`   2 gamma eps omega^2 / ((1-gamma)(1-gamma(1-omega)))  Kakade, Langford
+`cpi_bound`               2 gamma eps omega^2 / (1-gamma)^2                    Schulman et al. (2015)
+`tv_bound`                4 gamma eps_A max TV^2 / (1-gamma)^2                 Schulman et al. (2015)
+`kl_bound`                C max KL, C = 2 gamma eps_A / (1-gamma)^2            the same, by Pinsker
+`sqrt_kl_bound`           sqrt(2) gamma eps_new sqrt(E_d_old[KL])/(1-gamma)^2  Achiam et al. (2017)
+========================  ===================================================  ====================
 """
 
 import numpy as np
@@ -34,7 +34,7 @@ from .mdp import (
 def total_variation(old: ArrayLike, new: ArrayLike) -> NDArray:
     """Total variation ``sum_a |old - new| / 2`` in each state, in [0, 1]; shape (S,).
 
-    It equals half the mean of |r - 1| under the old policy, where r is the probability ratio.
+    It equals half the mean of ``|r - 1|`` under the old policy, where r is the probability ratio.
 
     Raises
     ------

@@ -59,7 +59,7 @@ class RunningMeanVariance:
         return np.where(real, np.sqrt(self.variance + epsilon), 1.0)
 
     def update(self, batch: ArrayLike) -> None:
-        """Take in a batch of samples, shape (B, *shape); B may be 0.
+        """Take in a batch of samples, shape ``(B, *shape)``; B may be 0.
 
         Raises
         ------

@@ -60,7 +60,7 @@ def swingup_dynamics(state: NDArray, actions: NDArray) -> tuple[NDArray, NDArray
     heights : ndarray, shape (N,), float64
         Cosine of the next angle, computed in float32: the reward of v0, in [-1, 1].
     terminated : ndarray of bool, shape (N,)
-        Whether the cart left the track, |x| > 2.4 m. The angle ends nothing.
+        Whether the cart left the track, ``|x| > 2.4`` m. The angle ends nothing.
 
     References
     ----------
