@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import json
 import os
 import sys
 import threading
@@ -13,7 +14,7 @@ import pytest
 from course_lib.grading import specs
 from course_lib.grading.judge import judge_notebook
 from course_lib.grading.sandbox.client import Sandbox
-from course_lib.grading.sandbox.preload import needed
+from course_lib.grading.sandbox.preload import needed, needs_torch
 from course_lib.grading.states import State
 
 # Only what never ends meets the time limit; everything else has all the time it needs.
@@ -397,6 +398,33 @@ def test_forks_are_cheap(write_notebook, sandbox):
     for _ in range(3):
         assert grade(write_notebook, sandbox, loaded).state is State.RIGHT
     assert sandbox._worker._process.pid == worker
+
+
+@linux
+def test_a_worker_stays_small_until_a_job_may_need_torch(write_notebook):
+    look = "    import sys\n    assert {} getattr(sys, 'modules')\n    delta"
+    without = GOOD_GAE.replace("    delta", look.format("'to' 'rch' not in"), 1)
+    with_it = GOOD_GAE.replace("    delta", look.format("'torch' in"), 1)
+    with Sandbox(fork=True) as own:
+        for code in (without, with_it, with_it):
+            verdict = grade(write_notebook, own, code)
+            assert verdict.state is State.RIGHT, verdict.as_text()
+
+
+@pytest.mark.parametrize(
+    ("code", "change", "expected"),
+    [
+        ("import numpy as np\nfrom math import exp", {}, False),
+        ("x = 1\nimport torch", {}, True),
+        ("def f():\n    from stable_baselines3 import PPO", {}, True),  # it imports torch itself
+        ("x = 1", {"helpers": ["course_lib.kinds"]}, True),
+        ("x = 1", {"probes": [[{"kind": "tensor"}]]}, True),
+        ("x = 1", {"harness": ["run", "import torch"]}, True),
+    ],
+)
+def test_what_may_need_torch(code, change, expected):
+    job = {"fragments": [[1, 1, code]], "harness": None, "helpers": [], "probes": [], **change}
+    assert needs_torch(job, json.dumps(job)) is expected
 
 
 def test_only_what_the_text_speaks_of_is_preloaded():

@@ -40,7 +40,7 @@ main()
 KEPT_VARIABLES = ("PATH", "SYSTEMROOT", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 START_SECONDS = 120.0  # importing torch on a slow, cold disk
 LOST = -9  # the status where the worker itself was ended
-GRACE_SECONDS = 30.0  # for the worker itself, which may have to import something slow
+GRACE_SECONDS = START_SECONDS  # for the worker itself, which may have to import it later
 
 
 class SandboxError(RuntimeError):
