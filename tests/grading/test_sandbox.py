@@ -2,7 +2,6 @@
 
 import ast
 import dataclasses
-import json
 import os
 import sys
 import threading
@@ -391,22 +390,23 @@ def test_a_slow_import_is_not_the_functions_time(fork, names, write_notebook):
 def test_forks_are_cheap(write_notebook, sandbox):
     """One worker, which has imported torch once, serves them all; forks share what it holds."""
     grade(write_notebook, sandbox, GOOD_GAE)
-    worker = sandbox._worker._process.pid
     loaded = GOOD_GAE.replace(
         "    delta", "    import sys\n    getattr(sys, 'modules')['torch']\n    delta", 1
     )
+    assert grade(write_notebook, sandbox, loaded).state is State.RIGHT
+    worker = sandbox._worker._process.pid
     for _ in range(3):
         assert grade(write_notebook, sandbox, loaded).state is State.RIGHT
     assert sandbox._worker._process.pid == worker
 
 
 @linux
-def test_a_worker_stays_small_until_a_job_may_need_torch(write_notebook):
+def test_torch_is_in_a_worker_of_its_own(write_notebook):
     look = "    import sys\n    assert {} getattr(sys, 'modules')\n    delta"
     without = GOOD_GAE.replace("    delta", look.format("'to' 'rch' not in"), 1)
     with_it = GOOD_GAE.replace("    delta", look.format("'torch' in"), 1)
     with Sandbox(fork=True) as own:
-        for code in (without, with_it, with_it):
+        for code in (without, with_it, without, with_it):
             verdict = grade(write_notebook, own, code)
             assert verdict.state is State.RIGHT, verdict.as_text()
 
@@ -418,13 +418,14 @@ def test_a_worker_stays_small_until_a_job_may_need_torch(write_notebook):
         ("x = 1\nimport torch", {}, True),
         ("def f():\n    from stable_baselines3 import PPO", {}, True),  # it imports torch itself
         ("x = 1", {"helpers": ["course_lib.kinds"]}, True),
-        ("x = 1", {"probes": [[{"kind": "tensor"}]]}, True),
-        ("x = 1", {"harness": ["run", "import torch"]}, True),
+        ("x = 1", {"probes": [[{"kind": "array"}], [{"kind": "tensor"}]]}, True),
+        ("x = 1", {"probes": [[{"kind": "dict", "items": [["w", {"kind": "tensor"}]]}]]}, True),
+        ("x = 1", {"harness": ["run", "def run(f, x): return f(tensor(x))"]}, True),
     ],
 )
 def test_what_may_need_torch(code, change, expected):
     job = {"fragments": [[1, 1, code]], "harness": None, "helpers": [], "probes": [], **change}
-    assert needs_torch(job, json.dumps(job)) is expected
+    assert needs_torch(job) is expected
 
 
 def test_only_what_the_text_speaks_of_is_preloaded():

@@ -1,7 +1,7 @@
 """Modules that take seconds to import: loaded before the clock of a run starts.
 
-They are loaded when the first job comes that may need one. A worker without torch is small, and so
-are its children: forking one takes a quarter of the time.
+They are loaded when the first job comes that may need one, and in a worker of their own: where torch
+is not loaded, forking a child takes a quarter of the time.
 """
 
 import contextlib
@@ -18,19 +18,31 @@ IMPORTED = re.compile(r"^[ \t]*(?:import|from)[ \t]+(\w+)", re.MULTILINE)
 WITHOUT_TORCH = sys.stdlib_module_names | {"numpy"}  # what is known not to import it
 
 
-def needs_torch(job: dict, line: str) -> bool:
-    """Tell whether a job may need torch.
+def is_large(job: dict) -> bool:
+    """Tell whether a job may need anything that is slow to import."""
+    return needs_torch(job) or bool(needed(text_of(job)))
 
-    Parameters
-    ----------
-    job : dict
-        As in `child.run_job`.
-    line : str
-        The job as it came: its code, and its probes, of which some may be tensors.
+
+def needs_torch(job: dict) -> bool:
+    """Tell whether a job, as in `child.run_job`, may need torch.
+
+    Most harnesses make tensors by functions of `tools`, so having one is reason enough.
     """
-    if "torch" in line or '"tensor"' in line or job["helpers"]:
+    text = text_of(job)
+    if job["harness"] or job["helpers"] or "torch" in text:
         return True
-    return not WITHOUT_TORCH.issuperset(IMPORTED.findall(text_of(job)))
+    if any(map(holds_tensor, job["probes"])):
+        return True
+    return not WITHOUT_TORCH.issuperset(IMPORTED.findall(text))
+
+
+def holds_tensor(packed) -> bool:
+    """Tell whether there is a tensor in what `wire.pack` wrote, or in a list of it."""
+    if isinstance(packed, list):  # of a dict's items, each is a name and a value
+        return any(map(holds_tensor, packed))
+    if not isinstance(packed, dict):
+        return False
+    return packed["kind"] == "tensor" or holds_tensor(packed.get("items"))
 
 
 def preload(text: str) -> None:

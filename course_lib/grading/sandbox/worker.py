@@ -29,9 +29,8 @@ def main() -> None:
     sys.path[:] = fence.packages_only(sys.path, library)
     held = fence.Kernel() if "--hook-only" in sys.argv else fence.kernel()
     if "--single" in sys.argv:
-        line = requests.readline()
-        job = json.loads(line)
-        if preload.needs_torch(job, line):
+        job = json.loads(requests.readline())
+        if preload.needs_torch(job):
             import_torch()
         preload.preload(preload.text_of(job))
         child.run_job(job, replies, None, fence.Fence(held, job["hidden"], job["scratch"]))
@@ -42,7 +41,7 @@ def main() -> None:
     with_torch = False
     for line in requests:
         job = json.loads(line)
-        if not with_torch and preload.needs_torch(job, line):
+        if not with_torch and preload.needs_torch(job):
             import_torch()
             with_torch = True
         try:
