@@ -17,7 +17,6 @@ from .review import needs_review, suspicions
 from .sandbox.client import Sandbox
 from .sandbox.outcomes import OUTPUT, REFUSED_STATUS, REVIEW_STATUS, TIMEOUT
 from .sandbox.run import MAX_PRINTED
-from .sandbox.wire import pack
 from .spec import PUBLIC_SEED, Spec
 from .states import State, Verdict
 
@@ -101,7 +100,7 @@ def judge_alone(cells: list[CodeCell], spec: Spec, sandbox: Sandbox, seed: int) 
         {
             "fragments": found.fragments,
             "function": spec.name,
-            "probes": [[pack(a) for a in probe.arguments] for probe in spec.calls(seed)],
+            "probes": spec.packed(seed),
             "harness": spec.harness_source(),
             "seconds": spec.seconds,
             "megabytes": spec.megabytes,
@@ -109,8 +108,8 @@ def judge_alone(cells: list[CodeCell], spec: Spec, sandbox: Sandbox, seed: int) 
         }
     )
     verdict = read_reply(spec, reply, seed, found)
-    reasons = suspicions(found.fragments, PACKAGE, spec.helpers)
-    if verdict.state is State.RIGHT and reasons:
+    right = verdict.state is State.RIGHT
+    if right and (reasons := suspicions(found.fragments, PACKAGE, spec.helpers)):
         verdict = needs_review(spec.name, reasons)
     return with_notes(verdict, found.notes, reply["result"])
 

@@ -6,6 +6,7 @@ texts, only those that look like a path: a docstring may speak of solutions. Thi
 
 import ast
 import dis
+import functools
 import inspect
 import re
 import sys
@@ -76,15 +77,17 @@ def needs_review(task: str, reasons: list[str]) -> Verdict:
     return Verdict(task, State.NEEDS_REVIEW, headline, evidence="\n".join(reasons[1:]))
 
 
-def own_names(source: str) -> set[str]:
+@functools.lru_cache(maxsize=64)  # the tasks of a notebook share most of its statements
+def own_names(source: str) -> frozenset[str]:
     """Return the names that a top-level statement is sure to bind."""
     try:
         statement, code = parse(source).body[0], compiled(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError, IndexError):
-        return set()
+        return frozenset()
     if isinstance(statement, ast.If | ast.For | ast.While | ast.Try | ast.With | ast.Match):
-        return set()
-    return {step.argval for step in dis.get_instructions(code) if step.opname == "STORE_NAME"}
+        return frozenset()
+    steps = dis.get_instructions(code)
+    return frozenset(step.argval for step in steps if step.opname == "STORE_NAME")
 
 
 def loads(code: types.CodeType, at_once: bool = True) -> Iterator[tuple[str, int, bool]]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from .answers import as_arrays, distance
 from .catalogue import Mistake
+from .sandbox.wire import pack
 
 PUBLIC_SEED = 2026
 AGAIN = 4  # so many of the first probes, which are small, are called again
@@ -128,6 +129,13 @@ class Spec:
         """Return the numbers of the probes that `calls` repeats at its end."""
         self.calls(seed)
         return self._kept[seed, "again"]
+
+    def packed(self, seed: int = PUBLIC_SEED) -> list[list]:
+        """Return the arguments of `calls` as the sandbox wants them; packed once, then kept."""
+        key = (seed, "packed")
+        if key not in self._kept:
+            self._kept[key] = [[pack(a) for a in probe.arguments] for probe in self.calls(seed)]
+        return self._kept[key]
 
     def expected(self, seed: int = PUBLIC_SEED) -> list:
         """Return the right answers to the probes of a seed; worked out once, then kept."""

@@ -13,7 +13,7 @@ import pytest
 from course_lib.grading import specs
 from course_lib.grading.judge import judge_notebook
 from course_lib.grading.sandbox.client import Sandbox
-from course_lib.grading.sandbox.preload import needed
+from course_lib.grading.sandbox.preload import needed, needs_torch
 from course_lib.grading.states import State
 
 # Only what never ends meets the time limit; everything else has all the time it needs.
@@ -390,13 +390,42 @@ def test_a_slow_import_is_not_the_functions_time(fork, names, write_notebook):
 def test_forks_are_cheap(write_notebook, sandbox):
     """One worker, which has imported torch once, serves them all; forks share what it holds."""
     grade(write_notebook, sandbox, GOOD_GAE)
-    worker = sandbox._worker._process.pid
     loaded = GOOD_GAE.replace(
         "    delta", "    import sys\n    getattr(sys, 'modules')['torch']\n    delta", 1
     )
+    assert grade(write_notebook, sandbox, loaded).state is State.RIGHT
+    worker = sandbox._worker._process.pid
     for _ in range(3):
         assert grade(write_notebook, sandbox, loaded).state is State.RIGHT
     assert sandbox._worker._process.pid == worker
+
+
+@linux
+def test_torch_is_in_a_worker_of_its_own(write_notebook):
+    look = "    import sys\n    assert {} getattr(sys, 'modules')\n    delta"
+    without = GOOD_GAE.replace("    delta", look.format("'to' 'rch' not in"), 1)
+    with_it = GOOD_GAE.replace("    delta", look.format("'torch' in"), 1)
+    with Sandbox(fork=True) as own:
+        for code in (without, with_it, without, with_it):
+            verdict = grade(write_notebook, own, code)
+            assert verdict.state is State.RIGHT, verdict.as_text()
+
+
+@pytest.mark.parametrize(
+    ("code", "change", "expected"),
+    [
+        ("import numpy as np\nfrom math import exp", {}, False),
+        ("x = 1\nimport torch", {}, True),
+        ("def f():\n    from stable_baselines3 import PPO", {}, True),  # it imports torch itself
+        ("x = 1", {"helpers": ["course_lib.kinds"]}, True),
+        ("x = 1", {"probes": [[{"kind": "array"}], [{"kind": "tensor"}]]}, True),
+        ("x = 1", {"probes": [[{"kind": "dict", "items": [["w", {"kind": "tensor"}]]}]]}, True),
+        ("x = 1", {"harness": ["run", "def run(f, x): return f(tensor(x))"]}, True),
+    ],
+)
+def test_what_may_need_torch(code, change, expected):
+    job = {"fragments": [[1, 1, code]], "harness": None, "helpers": [], "probes": [], **change}
+    assert needs_torch(job) is expected
 
 
 def test_only_what_the_text_speaks_of_is_preloaded():

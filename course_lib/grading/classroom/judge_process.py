@@ -95,7 +95,7 @@ def serve(pipe, settings: Settings) -> None:
     tempfile.tempdir = settings.scratch or None
     with Sandbox(hidden=settings.hidden) as sandbox, contextlib.suppress(EOFError, OSError):
         with contextlib.suppress(SandboxError):  # every file will say so
-            sandbox.run({**WARM_UP, **LIMITS})  # imports torch, so that no file has to wait for it
+            sandbox.run({**WARM_UP, **LIMITS})  # the first file need not wait for a worker
         pipe.send(READY)
         while (job := pipe.recv()) is not None:
             pipe.send(judge_job(job, settings, sandbox))

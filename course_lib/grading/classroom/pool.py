@@ -15,7 +15,7 @@ from . import judge_process
 from .judge_process import READY, Job, Settings
 
 START_SECONDS = 300.0  # importing torch on a slow, cold disk
-PATIENCE_SECONDS = 60.0  # for reading a file, beyond the limits of its functions
+PATIENCE_SECONDS = 180.0  # beyond the limits of a file's functions: reading it, slow imports
 GRACE_SECONDS = 6.0  # for the sandbox, beyond the limit of one function
 
 

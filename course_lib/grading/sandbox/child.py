@@ -51,7 +51,8 @@ def run_job(job: dict, report_to: int, tasks: int | None, fence: Fence) -> None:
         limits.apply(job["seconds"], job["megabytes"], tasks)
         fence.close(job["folder"])
         places = job["package"], job["helpers"], job["hidden"], job["folder"]
-        guard.arm(*places, report_to, not fence.held)
+        # Taken, not read: afterwards the hook alone holds its means.
+        guard.arm(*places, report_to, not fence.held, fence.paths.pop())
         write(report_to, READY)
         report({**execute(job), "printed": printed.text})
     except BaseException as error:

@@ -11,7 +11,7 @@ import tempfile
 import threading
 from pathlib import Path
 
-from . import fence, folders
+from . import fence, folders, preload
 from .outcomes import (
     CRASHED,
     FAILED,
@@ -40,7 +40,7 @@ main()
 KEPT_VARIABLES = ("PATH", "SYSTEMROOT", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 START_SECONDS = 120.0  # importing torch on a slow, cold disk
 LOST = -9  # the status where the worker itself was ended
-GRACE_SECONDS = 30.0  # for the worker itself, which may have to import something slow
+GRACE_SECONDS = START_SECONDS  # for the worker itself, which may have to import it later
 
 
 class SandboxError(RuntimeError):
@@ -53,7 +53,8 @@ class Sandbox:
     Parameters
     ----------
     fork : bool, optional
-        True: one worker that forks per submission. False: a new process per submission, as on
+        True: a worker that forks per submission, and another one with torch for those that may
+        need it. False: a new process per submission, as on
         Windows and macOS (where forking after importing torch is not safe). Default: by system.
     hidden : tuple of path
         What holds answers, besides the library.
@@ -67,7 +68,9 @@ class Sandbox:
         self.hidden = [str(folder) for folder in hidden]
         self.options = () if kernel else ("--hook-only",)
         self.held = fence.kernel() if kernel else fence.Kernel()
-        self._worker: Worker | None = None
+        # A child costs what its worker holds: most jobs need nothing of what is large.
+        self._workers: dict[bool, Worker] = {}
+        self._worker: Worker | None = None  # the one that ran the last job
         self._scratch: str | None = None
 
     def __enter__(self) -> "Sandbox":
@@ -78,9 +81,9 @@ class Sandbox:
 
     def close(self) -> None:
         """End the worker and remove its files."""
-        if self._worker is not None:
-            self._worker.end()
-            self._worker = None
+        while self._workers:
+            self._workers.popitem()[1].end()
+        self._worker = None
         if self._scratch is not None:
             folders.remove(self._scratch)
             self._scratch = None
@@ -138,13 +141,17 @@ class Sandbox:
             return {"ended": FAILED, "status": 0, "result": str(error).encode()}
 
     def _end_worker(self) -> None:
-        if self._worker is not None:
-            self._worker.end()
-            self._worker = None
+        for large, worker in list(self._workers.items()):
+            if worker is self._worker:
+                worker.end()
+                del self._workers[large]
+        self._worker = None
 
     def _run_forked(self, job: dict) -> dict:
-        if self._worker is None:
-            self._worker = Worker(job["scratch"], *self.options)
+        large = preload.is_large(job)
+        if large not in self._workers:
+            self._workers[large] = Worker(job["scratch"], *self.options)
+        self._worker = self._workers[large]
         reply = self._worker.ask(job, job["seconds"] + GRACE_SECONDS)
         if reply is None:  # the worker was ended: the next submission gets a new one
             return {"ended": CRASHED, "status": LOST, "result": b""}

@@ -11,7 +11,7 @@ import struct
 import sys
 from dataclasses import dataclass
 
-from . import landlock, seccomp
+from . import guard, landlock, seccomp
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 NO_NEW_PRIVILEGES, GET_SECCOMP = 38, 21  # of prctl
@@ -96,6 +96,9 @@ class Fence:
     def __init__(self, held: Kernel, hidden: list[str], scratch: str):
         self.held = held
         self.rules: int | None = None
+        self.paths = [guard.frozen_paths()]  # for the one submission of a process to take
+        if held.seccomp:
+            seccomp.refusals(seccomp.MACHINES[platform.machine()][1])  # kept for all children
         if held.landlock:
             use = landlock.READ | landlock.CHANGE
             rules = [*readable(hidden), (scratch, use), (os.devnull, use)]

@@ -38,7 +38,13 @@ IMPORT = "sandbox.import"  # this package's own event
 
 
 def arm(
-    package: str, helpers: list[str], hidden: list[str], writable: str, report_to: int, only: bool
+    package: str,
+    helpers: list[str],
+    hidden: list[str],
+    writable: str,
+    report_to: int,
+    only: bool,
+    paths: tuple,
 ) -> None:
     """Fence this process in. There is no way back.
 
@@ -57,21 +63,22 @@ def arm(
     only : bool
         Whether this is the only fence. What it refuses then ends the process: an exception would
         carry the hook's frame, and with it what the hook decides by, into the submission's hands.
+    paths : tuple
+        What `frozen_paths` returned; nobody else in this process may hold it.
     """
     if helpers:
         helpers = [*helpers, f"{package}.checks"]  # they import it, and it holds no answer
     sys.meta_path.insert(0, AnswerBlocker())
-    sys.addaudithook(hook(package, helpers, hidden, writable, report_to, only))
+    sys.addaudithook(hook(package, helpers, hidden, writable, report_to, only, *paths))
 
 
-def hook(package, helpers, hidden, writable, report_to, only):
+def hook(package, helpers, hidden, writable, report_to, only, realpath, is_folder):
     """Return the audit hook.
 
     It is one function, and all that it decides by is in its closure, or in copies of the modules
     that it uses, builtins among them: replacing ``any``, ``os.readlink`` or a name of this module
     changes nothing for it.
     """
-    realpath, is_folder = frozen_paths()
     write, leave, own, separator = os.write, os._exit, os.getpid(), os.sep
     writing, changes_path, null, imported = WRITING, CHANGES_PATH, realpath(os.devnull), IMPORT
     events = {**REFUSED, **(GETS_AT_THE_HOOK if only else {})}

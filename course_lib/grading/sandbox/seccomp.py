@@ -7,6 +7,7 @@ filter decides about everything that Landlock does not see.
 """
 
 import errno
+import functools
 import struct
 
 # The kernel's names of the machines, AUDIT_ARCH_*, and the column of the numbers below.
@@ -125,8 +126,13 @@ def build(machine: str, pid: int) -> bytes:
     for numbers, block in by_argument.items():
         if (number := numbers[column]) is not None:
             program.append(step(EQUAL, number, 0, len(block) // 8) + block)
-    program += [step(EQUAL, number, 0, 1) + no for number in refused(column)]
-    return b"".join([*program, allow])
+    return b"".join([*program, refusals(column), allow])
+
+
+@functools.cache
+def refusals(column: int) -> bytes:
+    """Return the instructions that refuse all of `refused`; the same for every process."""
+    return b"".join(step(EQUAL, number, 0, 1) + refuse() for number in refused(column))
 
 
 def refused(column: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""The worker process: imports torch once, forks for every submission, watches the clock.
+"""The worker process: imports what is slow once, forks for every submission, watches the clock.
 
 It reads one job per line from its standard input and writes one reply per line to its standard
 output, both JSON. It holds no answers, and it never computes with torch itself: forking a process
@@ -29,19 +29,21 @@ def main() -> None:
     sys.path[:] = fence.packages_only(sys.path, library)
     held = fence.Kernel() if "--hook-only" in sys.argv else fence.kernel()
     if "--single" in sys.argv:
-        line = requests.readline()
-        if "torch" in line:
+        job = json.loads(requests.readline())
+        if preload.needs_torch(job):
             import_torch()
-        job = json.loads(line)
         preload.preload(preload.text_of(job))
         child.run_job(job, replies, None, fence.Fence(held, job["hidden"], job["scratch"]))
     limits.adopt_orphans()
-    import_torch()
     os.write(replies, READY)
     tasks = limits.tasks_allowed()
     own: fence.Fence | None = None
+    with_torch = False
     for line in requests:
         job = json.loads(line)
+        if not with_torch and preload.needs_torch(job):
+            import_torch()
+            with_torch = True
         try:
             own = own or fence.Fence(held, job["hidden"], job["scratch"])
             ended, status, data = serve(job, tasks, own)
