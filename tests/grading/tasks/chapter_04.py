@@ -41,6 +41,7 @@ LIBRARY = {
 }
 EQUIVALENT = {
     "total_variation": [("old - new -> new - old", "only the size of the difference counts")],
+    "cpi_mixture": [("old -> advantages", "the shape that is read is the same")],
     "improvement_bound": [("1 - gamma -> gamma - 1", "it is squared")],
 }
 CORRECT = {
