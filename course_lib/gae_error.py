@@ -52,11 +52,11 @@ def gae_bias(
     numpy.linalg.LinAlgError
         If the sum diverges: gamma and gae_lambda are 1 in a chain that never terminates.
     """
-    P, policy, error = _arrays(transitions, policy, error)
+    P, pi, eps = _arrays(transitions, policy, error)
     require_unit_interval(gamma=gamma, gae_lambda=gae_lambda)
     if steps is not None and not (steps >= 1 and steps % 1 == 0):
         raise ValueError(f"steps counts the steps until the cut and is at least 1, not {steps!r}")
-    return _bias(P, policy, error, gamma, gae_lambda, steps)
+    return _bias(P, pi, eps, gamma, gae_lambda, steps)
 
 
 def _bias(P, policy, error, gamma, gae_lambda, steps):
@@ -97,11 +97,11 @@ def gae_moments(
     numpy.linalg.LinAlgError
         If the sum diverges, as in `gae_bias`.
     """
-    P, policy, values = _arrays(transitions, policy, values)
+    P, pi, V = _arrays(transitions, policy, values)
     R = np.asarray(rewards, dtype=np.float64)
-    require_shape("rewards", R, policy.shape, hint="one for each state and action")
+    require_shape("rewards", R, pi.shape, hint="one for each state and action")
     require_unit_interval(gamma=gamma, gae_lambda=gae_lambda)
-    return _moments(P, R, policy, values, gamma, gae_lambda)
+    return _moments(P, R, pi, V, gamma, gae_lambda)
 
 
 def _moments(P, R, policy, values, gamma, gae_lambda):
