@@ -6,7 +6,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from course_lib.algorithms.presets import preset
-from course_lib.experience.envs.random_walk import RandomWalk, gae_bias
+from course_lib.experience.envs.random_walk import RandomWalk
+from course_lib.gae_error import gae_bias
 from course_lib.show.plots import COLOURS, DASHES, label_steps, use_style
 from course_lib.show.render import record_episode
 from course_lib.training.train import train
@@ -32,11 +33,12 @@ def main() -> None:
     walk, gamma = RandomWalk(), 0.95
     error = np.random.default_rng(1).normal(size=walk.sites)
     error *= 0.3 / np.abs(error).max()
-    values = walk.exact_values(gamma)[0] + error
+    transitions, _ = walk.transitions()
+    policy = np.full((walk.sites, 2), 0.5)
     lambdas = np.linspace(0, 1, 41)
-    biases = np.array([gae_bias(walk, values, gamma, x) for x in lambdas])
+    biases = np.array([gae_bias(transitions, policy, error, gamma, x) for x in lambdas])
     middle.plot(lambdas, np.sqrt((biases**2).mean((1, 2))), label="bias of GAE")
-    misleading = biases - biases.mean(1, keepdims=True)
+    misleading = biases - biases.mean(2, keepdims=True)
     middle.plot(
         lambdas, np.sqrt((misleading**2).mean((1, 2))), "--", label="the part that misleads"
     )

@@ -129,8 +129,8 @@ def gae(
     gae_lambda : float in [0, 1]
         0 gives the TD residuals: low variance, biased by the critic. 1 gives the discounted rewards
         minus V: high variance, and where episodes run to their end no bias that depends on the
-        action, for the return with this gamma. Where a time limit or the rollout's end cuts one, the critic stands in for the rest,
-        with its error.
+        action, for the return with this gamma. Where a time limit or the rollout's end cuts an
+        episode, the critic stands in for the rest, with its error, Eq. (2.13).
 
     Returns
     -------
@@ -166,7 +166,7 @@ def gae_scan(
     gamma: float,
     gae_lambda: float,
 ) -> NDArray:
-    """`gae` as an associative scan: log2(T) vectorised passes instead of T steps, Eq. (2.13).
+    """`gae` as an associative scan: log2(T) vectorised passes instead of T steps, Eq. (2.16).
 
     Parameters, returns and errors are those of `gae`. Results differ from the loop only by
     rounding, because the same terms are added in another order. Beyond 256 copies it is the loop:
@@ -240,7 +240,7 @@ def discounted_returns(
 
 
 def normalize(x: ArrayLike, epsilon: float = 1e-8) -> NDArray:
-    """Shift and scale to mean 0 and standard deviation 1 over all entries, Eq. (2.14).
+    """Shift and scale to mean 0 and standard deviation 1 over all entries, Eq. (2.15).
 
     Parameters
     ----------

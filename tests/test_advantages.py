@@ -282,3 +282,14 @@ def test_normalize_keeps_dtype_and_input_and_checks_its_arguments():
         normalize([])
     with pytest.raises(ValueError, match="epsilon must not be negative"):
         normalize([1.0], epsilon=-1.0)
+
+
+@pytest.mark.parametrize("lam", [0.0, 0.4, 0.95])
+def test_gae_is_the_average_of_all_n_step_advantages(lam):
+    """Eq. (2.5); where the data end first, the longest gets the weight of all that are missing."""
+    rng = np.random.default_rng(5)
+    data = *rng.normal(size=(3, 30, 4)), *(rng.random((2, 30, 4)) < 0.1)
+    expected = sum(
+        (1 - lam) * lam ** (n - 1) * n_step_advantages(*data, 0.9, n) for n in range(1, 30)
+    ) + lam**29 * n_step_advantages(*data, 0.9, 30)
+    np.testing.assert_allclose(gae(*data, 0.9, lam), expected, atol=1e-12)

@@ -102,8 +102,9 @@ PRESETS: dict[tuple[str, str], Settings] = {
         normalize_observations=True,
         reward_factor=0.1,
     ),
-    # A2C takes one gradient step per rollout, hence short rollouts. Lightly tuned: after 100,000
-    # steps one seed of two was at 500, the other at 37.
+    # A2C takes one gradient step per rollout, hence short rollouts. This is the agent that the book's
+    # chapters start from and improve on, so it is left lightly tuned: after 100,000 steps three of
+    # seeds 0 to 9 evaluate at 475 or more.
     ("a2c", "CartPole-v1"): A2CSettings(
         n_envs=32,
         horizon=8,

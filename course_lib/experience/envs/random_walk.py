@@ -1,4 +1,4 @@
-"""A random walk on a short chain, where every value and every bias is known exactly (chapter 2)."""
+"""A random walk on a short chain, where every value is known exactly (chapter 2)."""
 
 import gymnasium as gym
 import numpy as np
@@ -66,49 +66,18 @@ class RandomWalk(BatchedEnv):
         return np.eye(self.sites, dtype=np.float32)[nearest]
 
     def transitions(self) -> tuple[NDArray, NDArray]:
-        """Exact model: P[a, s, s'] of staying on the chain (2, S, S), rewards R[a, s] (2, S)."""
+        """Exact model: P[s, a, s'] of staying on the chain (S, 2, S), rewards R[s, a] (S, 2)."""
         left, right = np.eye(self.sites, k=-1), np.eye(self.sites, k=1)
-        rewards = np.full((2, self.sites), self.step_reward)
-        rewards[1, -1] += self.exit_reward
-        return np.stack([left, right]), rewards
+        rewards = np.full((self.sites, 2), self.step_reward)
+        rewards[-1, 1] += self.exit_reward
+        return np.stack([left, right], axis=1), rewards
 
     def exact_values(self, gamma: float) -> tuple[NDArray, NDArray]:
-        """V (S,) and A (2, S) of the policy that steps left or right with probability 1/2.
+        """V (S,) and A (S, 2) of the policy that steps left or right with probability 1/2.
 
         V solves the linear system ``V = R + gamma P V`` with P and R averaged over the actions.
         """
         transitions, rewards = self.transitions()
-        mean_transitions, mean_rewards = transitions.mean(0), rewards.mean(0)
+        mean_transitions, mean_rewards = transitions.mean(1), rewards.mean(1)
         values = np.linalg.solve(np.eye(self.sites) - gamma * mean_transitions, mean_rewards)
-        return values, rewards + gamma * transitions @ values - values
-
-
-def gae_bias(walk: RandomWalk, values: NDArray, gamma: float, gae_lambda: float) -> NDArray:
-    """Exact bias of GAE as an estimate of A(s, a), for a critic that may be wrong, Eq. (2.12).
-
-    Parameters
-    ----------
-    walk : RandomWalk
-    values : ndarray, shape (S,)
-        The critic's value of every site.
-    gamma, gae_lambda : float in [0, 1]
-
-    Returns
-    -------
-    ndarray, shape (2, S)
-        E[GAE | s, a] - A(s, a), for action 0 and 1.
-
-    Raises
-    ------
-    ValueError
-        If values does not have one entry per site.
-    """
-    values = np.asarray(values, dtype=np.float64)
-    if values.shape != (walk.sites,):
-        raise ValueError(f"values has shape {values.shape}, the chain has {walk.sites} sites")
-    transitions, _ = walk.transitions()
-    error = values - walk.exact_values(gamma)[0]
-    later_errors = np.linalg.solve(
-        np.eye(walk.sites) - gamma * gae_lambda * transitions.mean(0), error
-    )
-    return gamma * (1.0 - gae_lambda) * transitions @ later_errors - error
+        return values, rewards + gamma * transitions @ values - values[:, None]
