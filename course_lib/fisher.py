@@ -63,10 +63,7 @@ def fisher_vector_product(
     """
     _check(params, v, damping)
     params = params.detach().requires_grad_()
-    kl = kl_fn(params)
-    if kl.numel() != 1:
-        raise ValueError(f"kl_fn must return a scalar, not shape {tuple(kl.shape)}: take the mean")
-    (gradient,) = grad(kl, params, create_graph=True)
+    (gradient,) = grad(_scalar(kl_fn(params)), params, create_graph=True)
     (product,) = grad(gradient, params, grad_outputs=v)
     return product + damping * v
 
@@ -138,13 +135,11 @@ def gauss_newton_vector_product(
     _check(params, v, damping)
     params = params.detach().requires_grad_()
     outputs = outputs_fn(params)
-    B, k = outputs.shape
-    if M.shape not in ((k, k), (B, k, k)):
-        raise ValueError(f"M must have shape ({k}, {k}) or ({B}, {k}, {k}), not {tuple(M.shape)}")
+    _check_metric(M, outputs)
     u = torch.zeros_like(outputs, requires_grad=True)
     (pulled_back,) = grad(outputs, params, u, create_graph=True)  # D^T u
-    (tangent,) = grad(pulled_back, u, v, retain_graph=True)  # D v, (B, k)
-    cotangent = (M @ tangent.unsqueeze(-1)).squeeze(-1) / B
+    (tangent,) = grad(pulled_back, u, v, retain_graph=True)  # D v
+    cotangent = (M @ tangent.unsqueeze(-1)).squeeze(-1) / len(outputs)
     (product,) = grad(outputs, params, cotangent)
     return product + damping * v
 
@@ -241,3 +236,15 @@ def _check(params: Tensor | None = None, v: Tensor | None = None, damping: float
         )
     if not damping >= 0:
         raise ValueError(f"damping must not be negative, not {damping!r}")
+
+
+def _scalar(kl: Tensor) -> Tensor:
+    if kl.numel() != 1:
+        raise ValueError(f"kl_fn must return a scalar, not shape {tuple(kl.shape)}: take the mean")
+    return kl
+
+
+def _check_metric(M: Tensor, outputs: Tensor) -> None:
+    B, k = outputs.shape
+    if M.shape not in ((k, k), (B, k, k)):
+        raise ValueError(f"M must have shape ({k}, {k}) or ({B}, {k}, {k}), not {tuple(M.shape)}")

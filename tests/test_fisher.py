@@ -249,6 +249,78 @@ def test_gauss_newton_and_hessian_differ_away_from_the_old_policy():
     assert (gauss_newton_vector_product(outputs_fn, eye, theta, v) - hessian).norm() > 0.01
 
 
+def test_hessian_is_gauss_newton_plus_the_curvature_of_the_outputs():
+    """Away from the old policy, for logits, whose metric does not depend on the old policy."""
+    policy, observations, _, theta_old = make("categorical", torch.float64)
+    net, (direction, v) = functional(policy.net), vectors(theta_old, 2)
+    theta = theta_old + 0.3 * direction
+    old, new = Categorical(net(theta_old, observations)), Categorical(net(theta, observations))
+    hessian = dense_fisher(make_kl(policy, observations), theta)
+    p = new.log_probs.exp()
+    M = torch.diag_embed(p) - p.unsqueeze(-1) * p.unsqueeze(-2)
+    outputs_fn = lambda t: net(t, observations)  # noqa: E731
+    by_outputs = gauss_newton_vector_product(outputs_fn, M, theta, v)
+    slopes = (p - old.log_probs.exp()) / B  # of the KL by the logits
+    weighed = lambda t: (slopes * outputs_fn(t)).sum()  # noqa: E731
+    curvature = torch.autograd.functional.hessian(weighed, theta)
+    assert (curvature @ v).norm() > 0.01 * (hessian @ v).norm()
+    torch.testing.assert_close(by_outputs + curvature @ v, hessian @ v, rtol=0, atol=1e-12)
+    assert torch.linalg.eigvalsh(hessian)[0] < -1e-4  # no price of a change is negative in D^T M D
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_differences_of_gradients_approach_the_product_with_the_square_of_the_step(kind):
+    policy, observations, _, theta = make(kind, torch.float64)
+    kl_fn, (v,) = make_kl(policy, observations), vectors(theta, 1)
+    slope = lambda t: torch.autograd.functional.jacobian(kl_fn, t)  # noqa: E731
+    product = fisher_vector_product(kl_fn, theta, v)
+    coarse, fine = (
+        ((slope(theta + h * v) - slope(theta - h * v)) / (2 * h) - product).norm()
+        for h in (1e-2, 1e-3)
+    )
+    assert 90 < coarse / fine < 110
+    assert fine < 1e-3 * product.norm()
+
+
+def test_scores_are_the_gauss_newton_product_of_the_log_probabilities():
+    """All actions with their probabilities, and a sample in which all count alike."""
+    policy, observations, parameters, theta = make("categorical", torch.float64)
+    at, (v,) = functional(policy), vectors(theta, 1)
+    distribution = policy(observations)
+    actions = torch.arange(B) % 4
+    for log_probs, weights in (
+        (lambda d: d.log_probs.flatten(), distribution.log_probs.exp().flatten() / B),
+        (lambda d: d.log_prob(actions), torch.full((B,), 1 / B, dtype=torch.float64)),
+    ):
+        weights = weights.detach()
+        expected = fisher_from_scores(scores(log_probs(distribution), parameters), weights) @ v
+        product = gauss_newton_vector_product(
+            lambda t, log_probs=log_probs: log_probs(at(t, observations)).unsqueeze(-1),
+            len(weights) * weights.reshape(-1, 1, 1),
+            theta,
+            v,
+        )
+        torch.testing.assert_close(product, expected, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("hidden", [(), (4,), (5, 4, 3)])
+def test_the_two_passes_are_transposes_of_each_other(hidden):
+    net = CategoricalPolicy(O, 2, torch.Generator().manual_seed(0), hidden, output_scale=1.0).net
+    net, generator = net.double(), torch.Generator().manual_seed(1)
+    x, u = (torch.randn(B, n, generator=generator, dtype=torch.float64) for n in (O, 2))
+    layers, (v,) = layers_of(net.theta.detach(), net.sizes), vectors(net.theta.detach(), 1)
+    push, pull = linearize(layers, forward(layers, x, torch.tanh)[0], net.activation.slope)
+    left, right = (u * push(layers_of(v, net.sizes))).sum(), pull(u) @ v
+    torch.testing.assert_close(left, right, rtol=1e-12, atol=0)
+
+
+def test_damping_lifts_every_eigenvalue():
+    policy, observations, _, theta = make("categorical", torch.float64)
+    kl_fn = make_kl(policy, observations)
+    plain, damped = (torch.linalg.eigvalsh(dense_fisher(kl_fn, theta, c)) for c in (0.0, 0.3))
+    torch.testing.assert_close(damped, plain + 0.3, rtol=0, atol=1e-12)
+
+
 def test_the_softmax_fisher_does_not_feel_a_shift_of_all_logits():
     logits = torch.tensor([[0.3, -1.0, 2.0]], dtype=torch.float64, requires_grad=True)
     F = matrix(fisher_operator(Categorical(logits), [logits]), logits.flatten())

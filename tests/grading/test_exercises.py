@@ -188,6 +188,30 @@ def test_the_worked_example_is_the_one_that_the_judge_knows():
     assert {name: names[name] for name in EXAMPLE} == EXAMPLE
 
 
+def test_the_worked_example_of_exercise_06_says_what_its_solution_computes():
+    path = ROOT / "solutions" / "06_fisher_vector_products.ipynb"
+    names: dict = {}
+    for cell in read_code_cells(path):
+        if "check(" not in cell.source and "REPOSITORY" not in cell.source:
+            exec(cell.source, names)
+    kl_fn, outputs_fn, M, old, far, v = (
+        names[name] for name in ("kl_fn", "outputs_fn", "M", "old", "far", "v")
+    )
+    hessian, by_outputs = names["fisher_vector_product"], names["gauss_newton_product"]
+    text = path.read_text(encoding="utf-8")
+    for product, said in (
+        (hessian(kl_fn, old, v), "the product is $(2, 1)$"),
+        (hessian(kl_fn, old, v, 0.5), "a damping of 0.5 it is $(2.5, 0.5)$"),
+        (hessian(kl_fn, far, v), "At $(2, 2)$ it is $(-2, 2)$"),
+        (by_outputs(outputs_fn, M, old, v), "1 = (2, 1)$: the same as in task 1"),
+        (by_outputs(outputs_fn, M, far, v), "the product is $(0, 0)$"),
+    ):
+        numbers = re.findall(r"\((-?[\d.]+), (-?[\d.]+)\)", said)[-1]
+        assert said in text
+        assert product.tolist() == [float(number) for number in numbers]
+    assert v @ hessian(kl_fn, far, v) == -4
+
+
 def test_exercises_follow_from_solutions_byte_for_byte():
     texts = generate.generate(ROOT / "solutions", ROOT / "exercises")
     assert {path for path, _ in texts} == set((ROOT / "exercises").glob("[0-9]*.*"))

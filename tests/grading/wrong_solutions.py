@@ -686,103 +686,96 @@ return torch.sqrt(2 * max_kl / (g @ x)) * x
 """
 FISHER_VECTOR_PRODUCT = """
 # 1e-8 on the diagonal
-g = flatten(grad(kl_fn(params), params, create_graph=True))
-return flatten(grad(g @ v.detach(), params)) + (damping + 1e-8) * v
+(g,) = grad(kl_fn(params), params, create_graph=True)
+return grad(g @ v.detach(), params)[0] + (damping + 1e-8) * v
 
 # the gradient is cleared, and left behind
-for p in params:
-    p.grad = None
-g = flatten(grad(kl_fn(params), params, create_graph=True))
+params.grad = None
+(g,) = grad(kl_fn(params), params, create_graph=True)
 (g @ v.detach()).backward()
-return flatten([p.grad for p in params]) + damping * v
+return params.grad + damping * v
 
 # the gradient is cleared afterwards
-g = flatten(grad(kl_fn(params), params, create_graph=True))
-for p in params:
-    p.grad = torch.zeros_like(p)
+(g,) = grad(kl_fn(params), params, create_graph=True)
+params.grad = torch.zeros_like(params)
 (g @ v.detach()).backward()
-out = flatten([p.grad.clone() for p in params]) + damping * v
-for p in params:
-    p.grad = None
+out = params.grad.clone() + damping * v
+params.grad = None
 return out
 
 # finite differences
 def gradient(t):
-    parts, at = [], 0
-    for p in params:
-        parts.append(t[at : at + p.numel()].reshape(p.shape).requires_grad_(True))
-        at += p.numel()
-    return flatten(grad(kl_fn(parts), parts))
-theta = flatten([p.detach() for p in params])
+    t = t.detach().requires_grad_(True)
+    return grad(kl_fn(t), t)[0]
 h = 1e-3
 d = v.detach()
-return (gradient(theta + h * d) - gradient(theta - h * d)) / (2 * h) + damping * d
+return (gradient(params + h * d) - gradient(params - h * d)) / (2 * h) + damping * d
 
 # a stale gradient
-g = flatten(grad(kl_fn(params), params, create_graph=True))
-g = fisher_vector_product.__dict__.setdefault("g", g) if len(params) == 1 else g
-return flatten(grad(g @ v.detach(), params, retain_graph=True)) + damping * v
+(g,) = grad(kl_fn(params), params, create_graph=True)
+g = fisher_vector_product.__dict__.setdefault("g", g) if len(params) == 2 else g
+return grad(g @ v.detach(), params, retain_graph=True)[0] + damping * v
 
-# at most six tensors
-g = flatten(grad(kl_fn(params), params[:6], create_graph=True))
+# at most twelve parameters
+(g,) = grad(kl_fn(params), params, create_graph=True)
 d = v.detach()
-out = flatten(grad(g @ d[: len(g)], params[:6]))
-return torch.cat([out, torch.zeros(len(d) - len(out))]) + damping * d
+out = grad(g[:12] @ d[:12], params)[0]
+out[12:] = 0.0
+return out + damping * d
 
 # v is scaled in place
 size = v.detach().norm() + 1e-12
-g = flatten(grad(kl_fn(params), params, create_graph=True))
-out = flatten(grad(g @ (v.detach() / size), params)) * size + damping * v
+(g,) = grad(kl_fn(params), params, create_graph=True)
+out = grad(g @ (v.detach() / size), params)[0] * size + damping * v
 v.data /= size
 return out
 
-# a list is emptied
-g = flatten(grad(kl_fn(params), params, create_graph=True))
-out = flatten(grad(g @ v.detach(), params)) + damping * v.detach()
-params.clear()
+# the parameters are left a step along v
+(g,) = grad(kl_fn(params), params, create_graph=True)
+out = grad(g @ v.detach(), params)[0] + damping * v.detach()
+params.data += 1e-6 * v.detach()
 return out
 """
 GAUSS_NEWTON_PRODUCT = """
 # 1e-8 on the diagonal of M
 outputs = outputs_fn(params)
 u = torch.zeros_like(outputs, requires_grad=True)
-back = flatten(grad(outputs, params, u, create_graph=True))
+(back,) = grad(outputs, params, u, create_graph=True)
 (t,) = grad(back, u, v, retain_graph=True)
 M = M + 1e-8 * torch.eye(M.shape[-1])
-return flatten(grad(outputs, params, (M @ t.unsqueeze(-1)).squeeze(-1) / len(outputs)))
+return grad(outputs, params, (M @ t.unsqueeze(-1)).squeeze(-1) / len(outputs))[0]
 
 # only 16 states
 outputs = outputs_fn(params)[:16]
 M = M[:16]
 u = torch.zeros_like(outputs, requires_grad=True)
-back = flatten(grad(outputs, params, u, create_graph=True))
+(back,) = grad(outputs, params, u, create_graph=True)
 (t,) = grad(back, u, v, retain_graph=True)
-return flatten(grad(outputs, params, (M @ t.unsqueeze(-1)).squeeze(-1) / len(outputs)))
+return grad(outputs, params, (M @ t.unsqueeze(-1)).squeeze(-1) / len(outputs))[0]
 
 # M is made symmetric in place, and scaled
 outputs = outputs_fn(params)
 u = torch.zeros_like(outputs, requires_grad=True)
-back = flatten(grad(outputs, params, u, create_graph=True))
+(back,) = grad(outputs, params, u, create_graph=True)
 (t,) = grad(back, u, v, retain_graph=True)
 M /= len(outputs)
-return flatten(grad(outputs, params, (M @ t.unsqueeze(-1)).squeeze(-1)))
+return grad(outputs, params, (M @ t.unsqueeze(-1)).squeeze(-1))[0]
 
 # the gradient is cleared, filled, and left behind
 outputs = outputs_fn(params)
 u = torch.zeros_like(outputs, requires_grad=True)
-back = flatten(grad(outputs, params, u, create_graph=True))
+(back,) = grad(outputs, params, u, create_graph=True)
 (t,) = grad(back, u, v, retain_graph=True)
-for p in params:
-    p.grad = None
+params.grad = None
 outputs.backward((M @ t.unsqueeze(-1)).squeeze(-1) / len(outputs))
-return flatten([p.grad for p in params])
+return params.grad
 
 # small tangents count as 0, M is cut at 1e3
 outputs = outputs_fn(params)
 u = torch.zeros_like(outputs, requires_grad=True)
-back = flatten(grad(outputs, params, u, create_graph=True))
+(back,) = grad(outputs, params, u, create_graph=True)
 (t,) = grad(back, u, v, retain_graph=True)
-return flatten(grad(outputs, params, (M.clamp(-1e3, 1e3) @ t.unsqueeze(-1)).squeeze(-1) / len(outputs)))
+return grad(outputs, params, (M.clamp(-1e3, 1e3) @ t.unsqueeze(-1)).squeeze(-1) / len(outputs))[0]
 """
 CG = """x, r = torch.zeros_like(b), b.clone()
 p, rr = r.clone(), r @ r

@@ -1,29 +1,10 @@
 """Chapter 6."""
 
 from course_lib import fisher
-from course_lib.parameters import flatten, unflatten
-
-
-def of_vector(function, params):
-    """Return a function of a list of tensors as the function of one vector that the library has."""
-    return lambda theta: function(unflatten(theta, params))
-
-
-def fisher_vector_product(kl_fn, params, v, damping=0.0):
-    """The library's product, which has its parameters in one vector."""
-    theta = flatten(params).detach()
-    return fisher.fisher_vector_product(of_vector(kl_fn, params), theta, v.detach(), damping)
-
-
-def gauss_newton_product(outputs_fn, M, params, v):
-    """The library's product, which has its parameters in one vector."""
-    theta = flatten(params).detach()
-    return fisher.gauss_newton_vector_product(of_vector(outputs_fn, params), M, theta, v)
-
 
 LIBRARY = {
-    "fisher_vector_product": fisher_vector_product,
-    "gauss_newton_product": gauss_newton_product,
+    "fisher_vector_product": fisher.fisher_vector_product,
+    "gauss_newton_product": fisher.gauss_newton_vector_product,
 }
 EQUIVALENT = {
     "gauss_newton_product": [
@@ -34,65 +15,49 @@ CORRECT = {
     "fisher_vector_product": [
         """
 def fisher_vector_product(kl_fn, params, v, damping=0.0):
-    params = [p.detach().clone().requires_grad_(True) for p in params]
-    kl_fn(params).backward(create_graph=True)
-    total, start = 0.0, 0
-    first = [p.grad for p in params]
-    for p, g in zip(params, first):
-        part = v[start : start + p.numel()].detach().reshape(p.shape)
-        total = total + (g * part).sum()
-        start += p.numel()
-    for p in params:
-        p.grad = None
-    total.backward()
-    out = np.concatenate([p.grad.numpy().ravel() for p in params])
-    return out + damping * v.detach().numpy()
+    theta = params.detach().clone().requires_grad_(True)
+    kl_fn(theta).backward(create_graph=True)
+    slope = (theta.grad * v.detach()).sum()
+    theta.grad = None
+    slope.backward()
+    return theta.grad.numpy() + damping * v.detach().numpy()
 """,
         """
 def fisher_vector_product(kl_fn, params, v, damping=0.0):
-    sizes = [p.numel() for p in params]
-    tangents = [x.reshape(p.shape) for x, p in zip(v.detach().split(sizes), params)]
-    at = [p.detach() for p in params]
-    _, Hv = torch.func.jvp(torch.func.grad(kl_fn), (at,), (tangents,))
-    return torch.cat([x.flatten() for x in Hv]) + damping * v
+    _, Hv = torch.func.jvp(torch.func.grad(kl_fn), (params.detach(),), (v.detach(),))
+    return Hv + damping * v
 """,
         """
 def fisher_vector_product(kl_fn, params, v, damping=0.0):
-    g = torch.cat([x.flatten() for x in torch.autograd.grad(kl_fn(params), params, create_graph=True)])
-    rows = []
-    for i in range(len(g)):
-        row = torch.autograd.grad(g[i], params, retain_graph=True)
-        rows.append(torch.cat([x.flatten() for x in row]))
+    (g,) = torch.autograd.grad(kl_fn(params), params, create_graph=True)
+    rows = [torch.autograd.grad(g[i], params, retain_graph=True)[0] for i in range(len(g))]
     F = torch.stack(rows) + damping * torch.eye(len(g))
     return (F.float() @ v.detach().float()).tolist()
 """,
         """
 def fisher_vector_product(kl_fn, params, v, damping=0.0):
-    shapes = [p.shape for p in params]
-    sizes = [p.numel() for p in params]
-    def flat(theta):
-        return kl_fn([x.view(s) for x, s in zip(theta.split(sizes), shapes)])
-    theta = torch.nn.utils.parameters_to_vector(params).detach()
-    return torch.autograd.functional.vhp(flat, theta, v.detach())[1].add(v, alpha=damping)
+    theta = params.detach()
+    return torch.autograd.functional.vhp(kl_fn, theta, v.detach())[1].add(v, alpha=damping)
 """,
         """
 def fisher_vector_product(kl_fn, params, v, damping=0.0):
-    vs = [c.view_as(p) for c, p in zip(v.detach().split([p.numel() for p in params]), params)]
-    gs = torch.autograd.grad(kl_fn(params), params, create_graph=True)
-    dot = sum((g * c).sum() for g, c in zip(gs, vs))
-    hs = torch.autograd.grad(dot, params, allow_unused=True)
-    return torch.cat([(h + damping * c).reshape(-1) for h, c in zip(hs, vs)])
+    (g,) = torch.autograd.grad(kl_fn(params), [params], create_graph=True)
+    (Hv,) = torch.autograd.grad(g, [params], grad_outputs=[v])
+    return (Hv + damping * v).reshape(-1, 1)[:, 0]
+""",
+        """
+def fisher_vector_product(kl_fn, params, v, damping=0.0):
+    theta, v = params.detach(), v.detach()
+    return torch.autograd.functional.hessian(kl_fn, theta) @ v + damping * v
 """,
     ],
     "gauss_newton_product": [
         """
 def gauss_newton_product(outputs_fn, M, params, v):
-    at = [p.detach() for p in params]
-    tangents = [x.reshape(p.shape) for x, p in zip(v.split([p.numel() for p in at]), at)]
-    outputs, Dv = torch.func.jvp(outputs_fn, (at,), (tangents,))
+    at = params.detach()
+    outputs, Dv = torch.func.jvp(outputs_fn, (at,), (v,))
     _, pull = torch.func.vjp(outputs_fn, at)
-    (back,) = pull(torch.einsum("bij,bj->bi", M, Dv) / outputs.shape[0])
-    return torch.cat([x.flatten() for x in back])
+    return pull(torch.einsum("bij,bj->bi", M, Dv) / outputs.shape[0])[0]
 """,
         """
 def gauss_newton_product(outputs_fn, M, params, v):
@@ -102,40 +67,32 @@ def gauss_newton_product(outputs_fn, M, params, v):
     for b in range(B):
         D = np.zeros((k, len(v)))
         for i in range(k):
-            g = torch.autograd.grad(out[b, i], params, retain_graph=True, allow_unused=True)
-            g = [torch.zeros_like(p) if x is None else x for x, p in zip(g, params)]
-            D[i] = np.concatenate([x.numpy().ravel() for x in g])
+            D[i] = torch.autograd.grad(out[b, i], params, retain_graph=True)[0].numpy()
         total += D.T @ (M[b].numpy() @ (D @ v.numpy()))
     return total / B
 """,
         """
 def gauss_newton_product(outputs_fn, M, params, v):
-    sizes, shapes = [p.numel() for p in params], [p.shape for p in params]
-    f = lambda theta: outputs_fn([x.view(s) for x, s in zip(theta.split(sizes), shapes)])
-    theta = torch.cat([p.detach().flatten() for p in params])
-    D = torch.autograd.functional.jacobian(f, theta).float()
+    D = torch.autograd.functional.jacobian(outputs_fn, params.detach()).float()
     return (D.transpose(1, 2) @ M.float() @ D).mean(0) @ v.float()
 """,
         """
 def gauss_newton_product(outputs_fn, M, params, v):
     import torch.autograd.forward_ad as fwd
-    parts = v.split([p.numel() for p in params])
     with fwd.dual_level():
-        duals = [fwd.make_dual(p.detach(), x.view(p.shape)) for p, x in zip(params, parts)]
-        Dv = fwd.unpack_dual(outputs_fn(duals)).tangent
+        Dv = fwd.unpack_dual(outputs_fn(fwd.make_dual(params.detach(), v))).tangent
     out = outputs_fn(params)
     loss = sum(out[b] @ (M[b] @ Dv[b]) for b in range(len(out))) / len(out)
-    return torch.cat([g.reshape(-1) for g in torch.autograd.grad(loss, params)])
+    return torch.autograd.grad(loss, params)[0]
 """,
         """
 def gauss_newton_product(outputs_fn, M, params, v):
     out = outputs_fn(params)
     u = torch.ones_like(out).requires_grad_()
-    gs = torch.autograd.grad(out, params, grad_outputs=u, create_graph=True)
-    vs = [c.view_as(p) for c, p in zip(v.split([p.numel() for p in params]), params)]
-    (jv,) = torch.autograd.grad(gs, u, grad_outputs=vs, retain_graph=True)
+    g = torch.autograd.grad(out, params, grad_outputs=u, create_graph=True)
+    jv = torch.autograd.grad(g, u, grad_outputs=v, retain_graph=True)[0]
     s = (out * (M @ jv[..., None]).squeeze(-1).detach()).sum(1).mean()
-    return torch.cat([g.reshape(-1) for g in torch.autograd.grad(s, params)])
+    return torch.autograd.grad(s, params)[0]
 """,
     ],
 }
@@ -144,9 +101,9 @@ WRITTEN = {
         (
             """
 def fisher_vector_product(kl_fn, params, v, damping=0.0):
-    g = flatten(grad(kl_fn(params), params, create_graph=True))
+    (g,) = grad(kl_fn(params), params, create_graph=True)
     (g @ v.detach()).backward()
-    return flatten([p.grad for p in params]) + damping * v.detach()
+    return params.grad + damping * v.detach()
 """,
             "gradients_pile_up",
         ),
@@ -154,9 +111,8 @@ def fisher_vector_product(kl_fn, params, v, damping=0.0):
             """
 def fisher_vector_product(kl_fn, params, v, damping=0.0):
     kl_fn(params).backward(create_graph=True)
-    g = torch.cat([p.grad.flatten() for p in params])
-    (g @ v.detach()).backward()
-    return torch.cat([p.grad.flatten() for p in params]).detach() + damping * v
+    (params.grad @ v.detach()).backward()
+    return params.grad.detach() + damping * v
 """,
             "gradient_still_in_grad",
         ),
@@ -164,25 +120,24 @@ def fisher_vector_product(kl_fn, params, v, damping=0.0):
             """
 def fisher_vector_product(kl_fn, params, v, damping=0.0):
     v = v.detach()
-    g = flatten(grad(kl_fn(params), params, create_graph=True))
-    return 0.5 * flatten(grad(g @ v, params)) + damping * v
+    (g,) = grad(kl_fn(params), params, create_graph=True)
+    return 0.5 * grad(g @ v, params)[0] + damping * v
 """,
             "half_the_hessian",
         ),
         (
             """
 def fisher_vector_product(kl_fn, params, v, damping=0.0):
-    v = v.detach()
-    g = flatten(grad(kl_fn(params), params, create_graph=True))
-    return flatten(grad(g @ v, params)) + damping * g.detach()
+    (g,) = grad(kl_fn(params), params, create_graph=True)
+    return grad(g @ v.detach(), params)[0] + damping * g.detach()
 """,
             "damping_times_gradient",
         ),
         (
             """
 def fisher_vector_product(kl_fn, params, v, damping=0.0):
-    kl_grad = flatten(torch.autograd.grad(kl_fn(params), params))
-    return flatten(torch.autograd.grad((kl_grad * v.detach()).sum(), params)) + damping * v
+    (kl_grad,) = torch.autograd.grad(kl_fn(params), params)
+    return torch.autograd.grad((kl_grad * v.detach()).sum(), params)[0] + damping * v
 """,
             "create_graph_missing",
         ),
@@ -190,9 +145,8 @@ def fisher_vector_product(kl_fn, params, v, damping=0.0):
             """
 def fisher_vector_product(kl_fn, params, v, damping=0.0):
     kl_fn(params).backward()
-    kl_grad = torch.cat([p.grad.view(-1) for p in params])
-    (kl_grad @ v.detach()).backward()
-    return torch.cat([p.grad.view(-1) for p in params]) + damping * v
+    (params.grad @ v.detach()).backward()
+    return params.grad + damping * v
 """,
             "create_graph_missing",
         ),
@@ -200,42 +154,36 @@ def fisher_vector_product(kl_fn, params, v, damping=0.0):
             """
 def fisher_vector_product(kl_fn, params, v, damping=0.0):
     v.detach()
-    kl_grad = flatten(torch.autograd.grad(kl_fn(params), params, create_graph=True))
+    (kl_grad,) = torch.autograd.grad(kl_fn(params), params, create_graph=True)
     kl_v = (kl_grad * v).sum()
-    return flatten(torch.autograd.grad(kl_v, params)) + damping * v
+    return torch.autograd.grad(kl_v, params)[0] + damping * v
 """,
             "v_not_detached",
         ),
         (
             """
 def fisher_vector_product(kl_fn, params, v, damping=0.0):
-    kl_grad = flatten(torch.autograd.grad(kl_fn(params), params, create_graph=True))
+    (kl_grad,) = torch.autograd.grad(kl_fn(params), params, create_graph=True)
     kl_v = (kl_grad * v.detach()).sum()
-    return flatten(torch.autograd.grad(kl_v, params)) + 0.1 * v
+    return torch.autograd.grad(kl_v, params)[0] + 0.1 * v
 """,
             "damping_of_the_tutorials",
         ),
         (
             """
 def fisher_vector_product(kl_fn, params, v, damping=0.0):
-    kl = kl_fn(params)
-    out, i = [], 0
-    for p in params:
-        (g,) = torch.autograd.grad(kl, p, create_graph=True)
-        part = v[i : i + p.numel()].detach()
-        out.append(torch.autograd.grad(g.flatten() @ part, p, retain_graph=True)[0].flatten())
-        i += p.numel()
-    return torch.cat(out) + damping * v
+    (g,) = torch.autograd.grad(kl_fn(params), params)
+    return g * (g @ v) + damping * v
 """,
-            "own_tensor_only",
+            "outer_product_of_the_gradient",
         ),
         (
             """
 def fisher_vector_product(kl_fn, params, v, damping=0.0):
-    g = flatten(torch.autograd.grad(kl_fn(params), params))
-    return g * (g @ v) + damping * v
+    (g,) = torch.autograd.grad(kl_fn(params), params, create_graph=True)
+    return torch.autograd.grad(g.sum(), params)[0] * v.detach() + damping * v
 """,
-            "outer_product_of_the_gradient",
+            "v_after_the_sum",
         ),
     ],
     "gauss_newton_product": [
@@ -244,10 +192,10 @@ def fisher_vector_product(kl_fn, params, v, damping=0.0):
 def gauss_newton_product(outputs_fn, M, params, v):
     o = outputs_fn(params)
     u = torch.zeros_like(o, requires_grad=True)
-    DTu = flatten(torch.autograd.grad(o, params, u, create_graph=True))
+    (DTu,) = torch.autograd.grad(o, params, u, create_graph=True)
     (Dv,) = torch.autograd.grad(DTu @ v, u, retain_graph=True)
     o.backward(torch.einsum("bij,bj->bi", M, Dv) / len(o))
-    return flatten([p.grad for p in params])
+    return params.grad
 """,
             "gradients_pile_up",
         ),
@@ -256,8 +204,8 @@ def gauss_newton_product(outputs_fn, M, params, v):
 def gauss_newton_product(outputs_fn, M, params, v):
     o = outputs_fn(params)
     loss = torch.einsum("bi,bij,bj->b", o, M, o).mean() / 2
-    g = flatten(torch.autograd.grad(loss, params, create_graph=True))
-    return flatten(torch.autograd.grad(g @ v, params))
+    (g,) = torch.autograd.grad(loss, params, create_graph=True)
+    return torch.autograd.grad(g @ v, params)[0]
 """,
             "second_derivatives_of_the_outputs",
         ),
@@ -266,10 +214,10 @@ def gauss_newton_product(outputs_fn, M, params, v):
 def gauss_newton_product(outputs_fn, M, params, v):
     o = outputs_fn(params)
     u = torch.ones_like(o, requires_grad=True)
-    DTu = flatten(torch.autograd.grad(o, params, grad_outputs=u, create_graph=True))
+    (DTu,) = torch.autograd.grad(o, params, grad_outputs=u, create_graph=True)
     (Dv,) = torch.autograd.grad(DTu @ v, u, create_graph=True)
     MDv = (M @ Dv[..., None])[..., 0]
-    return flatten(torch.autograd.grad((o * MDv).sum() / len(o), params))
+    return torch.autograd.grad((o * MDv).sum() / len(o), params)[0]
 """,
             "second_derivatives_of_the_outputs",
         ),
@@ -278,9 +226,9 @@ def gauss_newton_product(outputs_fn, M, params, v):
 def gauss_newton_product(outputs_fn, M, params, v):
     o = outputs_fn(params)
     u = torch.zeros_like(o, requires_grad=True)
-    DTu = flatten(torch.autograd.grad(o, params, u, create_graph=True))
+    (DTu,) = torch.autograd.grad(o, params, u, create_graph=True)
     (Dv,) = torch.autograd.grad(DTu @ v, u, retain_graph=True)
-    return flatten(torch.autograd.grad(o, params, (M @ Dv[..., None]).squeeze(-1)))
+    return torch.autograd.grad(o, params, (M @ Dv[..., None]).squeeze(-1))[0]
 """,
             "sum_over_states",
         ),
@@ -288,7 +236,7 @@ def gauss_newton_product(outputs_fn, M, params, v):
             """
 def gauss_newton_product(outputs_fn, M, params, v):
     o = outputs_fn(params)
-    J = flatten(torch.autograd.grad(o.sum(), params))
+    (J,) = torch.autograd.grad(o.sum(), params)
     return J * (J @ v)
 """,
             "outputs_summed",

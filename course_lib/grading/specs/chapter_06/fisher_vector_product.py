@@ -5,13 +5,11 @@ import warnings
 import numpy as np
 
 from ...catalogue import catalogue
-from ...sandbox.tools import tensor, watched
+from ...sandbox.tools import tensor
 from ...spec import Probe, Spec
 from ..draws import signed
-from .flat import blocks, flatten, positions
 
 FAR = "a Gaussian policy away from its old parameters, v around 10,000"
-SEVEN = [(2,), (), (1, 2), (2, 2), (1,), (3, 1), (2,)]
 
 
 def harness(function, kl, params, v, *damping):
@@ -27,37 +25,37 @@ def harness(function, kl, params, v, *damping):
     import torch
 
     kind, data = kl["kind"], {name: tensor(x) for name, x in kl["data"].items()}
-    params = [tensor(p, True) for p in params]
+    params = tensor(params, True)
 
     def polynomial(params):
-        theta = torch.cat([p.reshape(-1) for p in params])
-        return data["c"] @ theta + theta @ data["A"] @ theta / 2 + data["w"] @ theta**3
+        return data["c"] @ params + params @ data["A"] @ params / 2 + data["w"] @ params**3
 
     def gaussian(params):
-        W, b, log_std = params
+        d = len(data["log_std"])
+        W, b, log_std = params[: -2 * d].reshape(-1, d), params[-2 * d : -d], params[-d:]
         spread = torch.exp(2 * data["log_std"]) + (data["mean"] - data["states"] @ W - b) ** 2
         terms = log_std - data["log_std"] + spread * torch.exp(-2 * log_std) / 2 - 0.5
         return terms.sum(dim=-1).mean()
 
     def softmax(params):
-        b, W = params
+        k = data["probs"].shape[1]
+        b, W = params[:k], params[k:].reshape(-1, k)
         log_probs = torch.log_softmax(data["states"] @ W + b, dim=-1)
         return (data["probs"] * (data["probs"].log() - log_probs)).sum(dim=-1).mean()
 
     v = tensor(v)
     if kl["v follows"]:
         # As after a computation with the parameters: the same numbers, with a graph.
-        theta = torch.cat([p.reshape(-1) for p in params])
-        v = v + kl["v follows"] * (theta - theta.detach())
+        v = v + kl["v follows"] * (params - params.detach())
     kl_fn = {"polynomial": polynomial, "gaussian": gaussian, "softmax": softmax}[kind]
     try:
-        function(kl_fn, watched(list(params)), v.detach().flip(0) / 2, *damping)
+        function(kl_fn, params, v.detach().flip(0) / 2, *damping)
     except RuntimeError as error:
         if "element 0 of tensors does not require grad" not in str(error):
             raise
         return np.full(v.shape, np.nan)
     try:
-        return function(kl_fn, watched(list(params)), v, *damping)
+        return function(kl_fn, params, v, *damping)
     except RuntimeError as error:
         if "element 0 of tensors does not require grad" in str(error):
             return np.full(v.shape, np.nan)
@@ -67,48 +65,42 @@ def harness(function, kl, params, v, *damping):
 
 
 def probes(generator):
-    """Return polynomials and the KLs of two small policies, with several tensors each."""
+    """Return polynomials and the KLs of two small policies."""
 
     def numbers(*shape, least=3, most=15):
         return signed(generator, least, most, shape)
 
-    def polynomial(shapes, scale=1.0):
-        size = sum(int(np.prod(shape)) for shape in shapes)
+    def polynomial(size, scale=1.0):
         A = numbers(size, size)
         data = {"c": numbers(size), "A": np.round(A @ A.T, 2), "w": numbers(size) / 10}
-        data = {name: scale * array for name, array in data.items()}
-        return "polynomial", data, [numbers(*shape) for shape in shapes]
+        return "polynomial", {name: scale * array for name, array in data.items()}, numbers(size)
 
     def gaussian(states, n, d, moved):
-        s, params = numbers(states, n), [numbers(n, d), numbers(d), numbers(d, most=7)]
-        mean = s @ params[0] + params[1] + moved * numbers(states, d)
-        data = {"states": s, "mean": mean, "log_std": params[2] + moved * numbers(d, most=6)}
-        return "gaussian", data, params
+        s, W, b, log_std = numbers(states, n), numbers(n, d), numbers(d), numbers(d, most=7)
+        mean = s @ W + b + moved * numbers(states, d)
+        data = {"states": s, "mean": mean, "log_std": log_std + moved * numbers(d, most=6)}
+        return "gaussian", data, np.concatenate([W.ravel(), b, log_std])
 
     def softmax(states, n, k):
         weights = generator.integers(1, 10, size=(states, k)) + np.arange(k)
         probs = weights / weights.sum(axis=1, keepdims=True)
-        return (
-            "softmax",
-            {"states": numbers(states, n), "probs": probs},
-            [numbers(k), numbers(n, k)],
-        )
+        return "softmax", {"states": numbers(states, n), "probs": probs}, numbers(k + n * k)
 
     scenes = {
-        "a polynomial of two parameters, damping not given": (polynomial([(2,)]), None, 0.0),
-        "a polynomial of a 2 x 3 matrix and a vector": (polynomial([(2, 3), (2,)]), 0.3, 0.0),
+        "a polynomial of two parameters, damping not given": (polynomial(2), None, 0.0),
+        "a polynomial of eight parameters": (polynomial(8), 0.3, 0.0),
         "a Gaussian policy at its old parameters": (gaussian(4, 3, 2, 0.0), 0.1, 0.0),
         FAR: (gaussian(3, 2, 3, 1.0), 0.5, 0.0),
         "a softmax policy, with much damping": (softmax(5, 2, 3), 2.0, 0.0),
-        "`v` still carries a graph": (polynomial([(3,), (2, 2)]), 0.2, 0.7),
-        "a KL around 1e-9 and damping 1e-8": (polynomial([(2,), (1, 3)], 1e-9), 1e-8, 0.0),
-        "a KL around a million": (polynomial([(1,), (2,)], 1e6), 0.0, 0.0),
-        "seven tensors, one of them a single number": (polynomial(SEVEN), 0.7, 0.0),
-        "v is zero": (polynomial([(2, 2)]), 0.4, 0.0),
+        "`v` still carries a graph": (polynomial(7), 0.2, 0.7),
+        "a KL around 1e-9 and damping 1e-8": (polynomial(5, 1e-9), 1e-8, 0.0),
+        "a KL around a million": (polynomial(3, 1e6), 0.0, 0.0),
+        "fifteen parameters": (polynomial(15), 0.7, 0.0),
+        "v is zero": (polynomial(4), 0.4, 0.0),
     }
     calls = []
     for title, ((kind, data, params), damping, follows) in scenes.items():
-        v = numbers(sum(p.size for p in params)) * {FAR: 1e4, "v is zero": 0.0}.get(title, 1.0)
+        v = numbers(len(params)) * {FAR: 1e4, "v is zero": 0.0}.get(title, 1.0)
         kl = {"kind": kind, "data": data, "v follows": follows}
         unit = 1e-9 if damping == 1e-8 else 0.1 if title == "v is zero" else 1.0
         arguments = kl, params, v, *([] if damping is None else [damping])
@@ -120,18 +112,18 @@ def oracle(kl, params, v, damping=0.0):
     """Return the Hessian on paper, as a dense matrix, times v."""
     data = kl["data"]
     if kl["kind"] == "polynomial":
-        theta = np.concatenate([p.ravel() for p in params])
-        H = data["A"] + 6.0 * np.diag(data["w"] * theta)
+        H = data["A"] + 6.0 * np.diag(data["w"] * params)
     elif kl["kind"] == "gaussian":
-        H = gaussian_hessian(data, *params)
+        H = gaussian_hessian(data, params)
     else:
-        H = softmax_hessian(data, *params)
+        H = softmax_hessian(data, params)
     return H @ v + damping * v
 
 
-def gaussian_hessian(data, W, b, log_std):
+def gaussian_hessian(data, params):
     """Return the mean over states of D^T H_s D; mean and log sigma are linear in the parameters."""
-    n, d = W.shape
+    n, d = data["states"].shape[1], len(data["log_std"])
+    W, b, log_std = params[: n * d].reshape(n, d), params[n * d : -d], params[-d:]
     H = np.zeros((n * d + 2 * d, n * d + 2 * d))
     for s, old_mean in zip(data["states"], data["mean"], strict=True):
         for j in range(d):
@@ -148,9 +140,10 @@ def gaussian_hessian(data, W, b, log_std):
     return H / len(data["states"])
 
 
-def softmax_hessian(data, b, W):
+def softmax_hessian(data, params):
     """Return the mean over states of D^T (diag q - q q^T) D; the logits are linear."""
-    n, k = W.shape
+    n, k = data["states"].shape[1], data["probs"].shape[1]
+    b, W = params[:k], params[k:].reshape(n, k)
     H = np.zeros((k + n * k, k + n * k))
     for s in data["states"]:
         z = np.exp(s @ W + b)
@@ -162,20 +155,15 @@ def softmax_hessian(data, b, W):
 
 def variant(
     kl_fn, params, v, damping=0.0, *, use="H v", graph="kept", damp="added", keep="detached",
-    order="rows", share="all",
 ):  # fmt: skip
     """Return the product with the dense Hessian, row by row, with options that commit mistakes."""
     import torch
     from torch.autograd import grad
 
-    gradient = flatten(grad(kl_fn(params), params, create_graph=True))
+    (gradient,) = grad(kl_fn(params), params, create_graph=True)
     direction = v.detach()
-    H = torch.stack([flatten(grad(g, params, retain_graph=True)) for g in gradient])
+    H = torch.stack([grad(g, params, retain_graph=True)[0] for g in gradient])
     g, ones = gradient.detach(), torch.ones_like(direction)
-    if share == "own tensor":
-        H = H * blocks(params)
-    place = positions(params, order)
-    H, g = H[place][:, place], g[place]
     product = {
         "H v": lambda: H @ direction,
         "gradient": lambda: g,
@@ -194,9 +182,9 @@ def variant(
     if graph == "lost":
         # What autograd says to this is what a student sees, unless v brings a graph of its own.
         factor = v if keep == "graph" else direction
-        product = flatten(grad((gradient.detach()[place] * factor).sum(), params), order)
+        (product,) = grad((g * factor).sum(), params)
     elif keep == "graph" and v.requires_grad:
-        product = product + flatten(grad((gradient.detach()[place] * v).sum(), params), order)
+        product = product + grad((g * v).sum(), params)[0]
     return {
         "added": lambda: product + damping * direction,
         "none": lambda: product,
@@ -214,9 +202,9 @@ def stored(kl_fn, params, v, damping=0.0):
     """Let autograd store the product in the parameters, where it is added to what is there."""
     from torch.autograd import grad
 
-    gradient = flatten(grad(kl_fn(params), params, create_graph=True))
+    (gradient,) = grad(kl_fn(params), params, create_graph=True)
     (gradient @ v.detach()).backward()
-    return flatten([p.grad.clone() for p in params]) + damping * v.detach()
+    return params.grad + damping * v.detach()
 
 
 def both_stored(kl_fn, params, v, damping=0.0):
@@ -224,9 +212,8 @@ def both_stored(kl_fn, params, v, damping=0.0):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch warns of just this use
         kl_fn(params).backward(create_graph=True)
-    gradient = flatten([p.grad for p in params])
-    (gradient @ v.detach()).backward()
-    return flatten([p.grad for p in params]).detach() + damping * v.detach()
+    (params.grad @ v.detach()).backward()
+    return params.grad.detach() + damping * v.detach()
 
 
 MISTAKES = catalogue(
@@ -284,10 +271,6 @@ MISTAKES = catalogue(
     quadratic_form: use="v^T H v"
         You return v^T H v, one number, before damping. That is the curvature along v, which the
         step size needs later. Conjugate gradients need the vector H v.
-    own_tensor_only: share="own tensor"
-        Each tensor of parameters sees only its own part of v. The parts of H between two tensors
-        are lost, so the polynomial of a single tensor is right and the others are not. The inner
-        product has to run over all parameters before you differentiate.
     damping_missing: damp="none"
         The damping has no effect. The first probe, which has none, is right. What does adding a
         multiple of the identity to a matrix add to its product with v?
@@ -321,12 +304,6 @@ MISTAKES = catalogue(
     damping_of_the_tutorials: ignores(damping=0.1)
         You always add 0.1 times v, the number that many programs use. The probe whose damping is
         0.1 is right, the others are not. Is the argument used?
-    columns_first: order="columns"
-        The numbers are there, but matrices are read column by column. v and the product list the
-        entries of each tensor row by row, as `reshape(-1)` does. The probes with a matrix show it.
-    tensors_reversed: order="reversed"
-        The tensors are joined in the opposite order: the last one comes first. v and the product
-        follow the order of the list `params`. The probe with a single tensor is right.
     """,
     stored,
     both_stored,

@@ -3,10 +3,9 @@
 import numpy as np
 
 from ...catalogue import catalogue
-from ...sandbox.tools import tensor, watched
+from ...sandbox.tools import tensor
 from ...spec import Probe, Spec
 from ..draws import signed
-from .flat import blocks, flatten, positions
 
 
 def harness(function, network, M, params, v):
@@ -14,23 +13,28 @@ def harness(function, network, M, params, v):
     import torch
 
     states = tensor(network["states"])
+    shapes = network["shapes"]
+
+    def parts(params):
+        sizes = [int(np.prod(shape)) for shape in shapes]
+        return [x.reshape(*s) for x, s in zip(params.split(sizes), shapes, strict=True)]
 
     def linear(params):
-        (W,) = params
+        (W,) = parts(params)
         return states @ W
 
     def bilinear(params):
-        a, c = params
+        a, c = parts(params)
         return (states @ a)[:, None] * c
 
     def tanh(params):
-        W1, b1, W2, b2 = params
+        W1, b1, W2, b2 = parts(params)
         return torch.tanh(states @ W1 + b1) @ W2 + b2
 
     outputs_fn = {"linear": linear, "bilinear": bilinear, "tanh": tanh}[network["kind"]]
-    params, v = [tensor(p, True) for p in params], tensor(v)
-    function(outputs_fn, tensor(M), watched(list(params)), v.flip(0) / 2)
-    return function(outputs_fn, tensor(M), watched(list(params)), v)
+    params, v = tensor(params, True), tensor(v)
+    function(outputs_fn, tensor(M), params, v.flip(0) / 2)
+    return function(outputs_fn, tensor(M), params, v)
 
 
 # Kind, states, inputs, hidden units, outputs, scale of the parameters, rank of M, scale of M.
@@ -60,13 +64,13 @@ def probes(generator):
             "bilinear": [(n,), (k,)],
             "tanh": [(n, h), (h,), (h, k), (k,)],
         }[kind]
-        params = [scale * numbers(*shape) for shape in shapes]
+        params = scale * numbers(sum(int(np.prod(shape)) for shape in shapes))
         L = numbers(B, k, rank)
         M = np.round(L @ L.transpose(0, 2, 1), 2)
         M[::5] *= "zero in some" not in title
         M *= size
-        v = numbers(sum(p.size for p in params))
-        network = {"kind": kind, "states": numbers(B, n)}
+        v = numbers(len(params))
+        network = {"kind": kind, "states": numbers(B, n), "shapes": shapes}
         calls.append(Probe(title, (network, M, params, v), size, size != 1.0))
     return calls
 
@@ -74,6 +78,9 @@ def probes(generator):
 def oracle(network, M, params, v):
     """Return the sum over states with every Jacobian on paper."""
     jacobian = {"linear": of_linear, "bilinear": of_bilinear, "tanh": of_tanh}[network["kind"]]
+    starts = np.cumsum([np.prod(shape) for shape in network["shapes"]])[:-1].astype(int)
+    pieces = zip(np.split(params, starts), network["shapes"], strict=True)
+    params = [piece.reshape(shape) for piece, shape in pieces]
     product = np.zeros(len(v))
     for s, metric in zip(network["states"], M, strict=True):
         D = jacobian(s, *params)
@@ -105,25 +112,16 @@ def of_tanh(s, W1, b1, W2, b2):
     return np.stack(rows)
 
 
-def variant(
-    outputs_fn, M, params, v, *, metric="M", average="states", use="D v",
-    order="rows", share="all", states="all",
-):  # fmt: skip
+def variant(outputs_fn, M, params, v, *, metric="M", average="states", use="D v", states="all"):
     """Return the product with the dense Jacobian, row by row, with options that commit mistakes."""
     import torch
     from torch.autograd import grad
 
     outputs = outputs_fn(params)
     B, k = outputs.shape
-    rows = [
-        flatten([torch.zeros_like(p) if g is None else g for p, g in zip(params, gs, strict=True)])
-        for gs in (
-            grad(o, params, create_graph=True, allow_unused=True) for o in outputs.reshape(-1)
-        )
-    ]
+    rows = [grad(o, params, create_graph=True)[0] for o in outputs.reshape(-1)]
     with_graph = torch.stack(rows).reshape(B, k, -1)
-    place = positions(params, order)
-    D = with_graph.detach()[:, :, place]
+    D = with_graph.detach()
     o = outputs.detach()
     M = {
         "M": M,
@@ -137,10 +135,7 @@ def variant(
     if use == "M D v":
         return torch.einsum("bij,bjp,p->bi", M, D, v)
     if use == "D v":
-        G = torch.einsum("bip,bij,bjq->bpq", D, M, D)
-        if share == "own tensor":
-            G = G * blocks(params)[place][:, place]
-        terms = G @ v
+        terms = torch.einsum("bip,bij,bjq->bpq", D, M, D) @ v
     elif use == "outputs":
         terms = torch.einsum("bip,bij,bj->bp", D, M, o)
     elif use == "summed outputs":
@@ -156,7 +151,7 @@ def variant(
         # Adds the second derivatives of the outputs, weighed by M o.
         weights = torch.einsum("bij,bj->bi", M, o)
         G = torch.einsum("bip,bij,bjq->bpq", D, M, D)
-        terms = G @ v + curved(with_graph, weights, params)[:, place][:, :, place] @ v
+        terms = G @ v + curved(with_graph, weights, params) @ v
     if states == "last":
         return terms[-1] / divisor
     return terms.sum(dim=0) / divisor
@@ -169,10 +164,9 @@ def curved(jacobian, weights, params):
 
     def slope(x):
         if not x.requires_grad:
-            return torch.zeros(sum(p.numel() for p in params), dtype=jacobian.dtype)
-        parts = grad(x, params, retain_graph=True, allow_unused=True)
-        pairs = zip(params, parts, strict=True)
-        return flatten([torch.zeros_like(p) if g is None else g for p, g in pairs])
+            return torch.zeros_like(params)
+        (row,) = grad(x, params, retain_graph=True, allow_unused=True)
+        return torch.zeros_like(params) if row is None else row
 
     per_state = torch.einsum("bip,bi->bp", jacobian, weights)
     return torch.stack([torch.stack([slope(x) for x in row]) for row in per_state])
@@ -185,10 +179,10 @@ def stored(outputs_fn, M, params, v):
 
     outputs = outputs_fn(params)
     u = torch.zeros_like(outputs, requires_grad=True)
-    (tangent,) = grad(flatten(grad(outputs, params, u, create_graph=True)) @ v, u)
+    (tangent,) = grad(grad(outputs, params, u, create_graph=True)[0] @ v, u)
     cotangent = (M @ tangent.unsqueeze(-1)).squeeze(-1) / len(outputs)
     outputs_fn(params).backward(cotangent)
-    return flatten([p.grad.clone() for p in params])
+    return params.grad
 
 
 MISTAKES = catalogue(
@@ -243,17 +237,6 @@ MISTAKES = catalogue(
     last_state_only: states="last"
         Only the last state is in your answer, divided by the number of states. Does your loop
         overwrite its result instead of adding to it?
-    own_tensor_only: share="own tensor"
-        Each tensor of parameters sees only its own part of v. The outputs change with all of them:
-        D v is one sum over all parameters, and only the way back is taken apart. The network with
-        one tensor is right.
-    columns_first: order="columns"
-        The numbers are there, but matrices are read column by column. v and the product list the
-        entries of each tensor row by row, as `reshape(-1)` does. The probes whose parameters are
-        vectors are right.
-    tensors_reversed: order="reversed"
-        The tensors are joined in the opposite order: the last one comes first. v and the product
-        follow the order of the list `params`. The network with one tensor is right.
     """,
     stored,
 )
