@@ -229,6 +229,25 @@ def step_curvature(x, damped_product, damping):
     ],
 }
 WRITTEN = {
+    "step_curvature": [
+        (
+            """
+def step_curvature(x, damped_product, damping):
+    total = 0.0
+    for a, b in zip(x.tolist(), damped_product.tolist()):
+        total += a * b
+    return total
+""",
+            "damping_kept",
+        ),
+        (
+            """
+def step_curvature(x, damped_product, damping):
+    return x @ damped_product - damping * x.norm()
+""",
+            "norm_not_squared",
+        ),
+    ],
     "trpo_step": [
         (by_hand(shs="0.5 * (x @ (Fv(x) + damping * x))"), "damping_in_the_step_length"),
         (by_hand(shs="x @ Fv(x)"), "factor_two_missing"),
