@@ -169,3 +169,25 @@ def test_a_step_that_is_not_finite_or_too_short_is_refused_before_anything_moves
         with pytest.raises(ValueError, match=message):
             backtracking_line_search(lambda: (1.0, 0.0), parameters, step, 1.0, max_kl=0.01)
         assert torch.equal(parameters[0].detach(), torch.tensor([0.1, 0.2]))
+
+
+@pytest.mark.parametrize("M", [0.01, 1.0, 50.0])
+@pytest.mark.parametrize("K", [0.001, 0.02, 3.0])
+def test_the_search_ends_within_its_bound_where_both_functions_are_quadratic(M, K):
+    """Proposition 8.1, with the gain f - M f^2 / 2 and the KL K f^2 / 2."""
+    kappa, share, max_kl = 0.8, 0.1, 0.01
+    bound = min(2 * (1 - share) / M, math.sqrt(2 * max_kl / K))
+    place = [torch.zeros(1, dtype=torch.float64)]
+
+    def evaluate():
+        f = place[0].item()
+        return f - M * f**2 / 2, K * f**2 / 2
+
+    unit = torch.ones(1, dtype=torch.float64)
+    result = backtracking_line_search(evaluate, place, unit, 1.0, max_kl, kappa, 100, share)
+    assert result.accepted
+    assert result.fraction >= kappa * min(1.0, bound)
+    # For quadratics nothing beyond the bound passes, so the bound is met within one factor.
+    assert result.fraction <= bound
+    if bound <= 1:
+        assert result.steps <= 2 + math.log(bound) / math.log(kappa)

@@ -9,7 +9,7 @@ import torch
 from course_lib.conjugate_gradient import conjugate_gradient
 from course_lib.distributions import Categorical, DiagonalGaussian
 from course_lib.fisher import dense_fisher, fisher_from_scores
-from course_lib.natural import natural_step
+from course_lib.natural import natural_step, undamped_curvature
 
 
 def randn(*shape, seed):
@@ -127,3 +127,22 @@ def test_the_kl_at_a_fixed_price_grows_with_the_square_of_the_rewards(problem):
         assert modelled.item() == pytest.approx((g @ priced).item() / (2 * beta))
     x = torch.linalg.solve(F, 10 * g)
     torch.testing.assert_close(natural_step(x, x @ F @ x, 0.01), step)
+
+
+@pytest.mark.parametrize("iterations", [1, 3, 6])
+def test_the_residual_gives_the_undamped_curvature(problem, iterations):
+    """Also where the solver was stopped early: Eq. (8.6) holds for every x."""
+    g, F, _ = problem
+    solved = conjugate_gradient(lambda v: F @ v + 0.5 * v, g, iterations, 0.0)
+    free = undamped_curvature(solved.x, g - solved.residual, 0.5)
+    assert free == pytest.approx((solved.x @ F @ solved.x).item(), rel=1e-10)
+
+
+def test_damping_in_the_length_shrinks_the_radius(problem):
+    g, F, _ = problem
+    x = torch.linalg.solve(F + 0.5 * torch.eye(6), g)
+    damped = x @ F @ x + 0.5 * x @ x
+    step = natural_step(x, damped, 0.01)
+    left = (0.5 * step @ F @ step / 0.01).item()
+    assert left == pytest.approx((x @ F @ x / damped).item(), rel=1e-12)
+    assert left < 0.95

@@ -152,6 +152,29 @@ def test_scaling_the_advantages_leaves_the_step_and_shifting_them_does_not():
     assert (steps[2] - steps[0]).norm() > 0.01 * steps[0].norm()
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_shift_of_the_advantages_adds_the_mean_score(kind):
+    gradients, searches = [], []
+    for b in (0.0, 2.0):
+        policy, observations, actions, advantages = make(kind)
+        old = copy.deepcopy(policy)
+        taken = trpo_policy_step(policy, observations, actions, advantages + b, max_kl=1e-3)
+        gradients.append(taken.gradient)
+        searches.append((taken.search, policy))
+    log_probs = reference_distribution(old, observations).log_prob(actions)
+    mean_score = flatten(torch.autograd.grad(log_probs.mean(), list(old.parameters())))
+    torch.testing.assert_close(gradients[1] - gradients[0], 2.0 * mean_score, atol=1e-5, rtol=1e-4)
+    assert mean_score.norm() > 0.01
+    # The improvement gains b times what the mean ratio is beyond 1.
+    search, new = searches[1]
+    with torch.no_grad():
+        ratio = (reference_distribution(new, observations).log_prob(actions) - log_probs).exp()
+    expected = ((ratio - 1) * (advantages + 2.0)).mean().item()
+    assert search.improvement == pytest.approx(expected, rel=1e-2)
+    without = ((ratio - 1) * advantages).mean().item()
+    assert search.improvement - without == pytest.approx(2.0 * (ratio.mean().item() - 1), rel=1e-2)
+
+
 def test_a_hopeless_search_leaves_every_bit_of_the_policy():
     policy, *data = make("categorical")
     before = flatten(policy.parameters()).detach()

@@ -71,6 +71,16 @@ WRONG = {
         "old = log_probs_fn => advantages -= 0.0 * advantages.mean()\n    advantages *= 2\n"
         "    old = log_probs_fn",
     ],
+    "step_curvature": [
+        "- damping * x => - min(damping, 10.0) * x",
+        "- damping * x)).item() => - damping * x)).clamp(min=1e-8).item()",
+        "- damping * x)).item() => - damping * x)).item() + 1e-8",
+        "- damping * x)).item() => - damping * x)).clamp(max=1e4).item()",
+        "- damping * x => - (damping or 0.1) * x",
+        "damping * x)).item() => damping * x)).item() if len(x) < 10 else (x @ damped_product).item()",
+        "return (x @ (damped_product - damping * x)).item() => damped_product -= damping * x\n"
+        "    return (x @ damped_product).item()",
+    ],
     "gaussian_log_prob": [
         "z = => log_std = log_std.clamp(-20, 2)\n    z =",
         "z = => log_std = log_std.clamp(-10, 10)\n    z =",

@@ -6,7 +6,7 @@ from course_lib import line_search
 from course_lib.conjugate_gradient import conjugate_gradient
 from course_lib.distributions import Categorical
 from course_lib.fisher import double_backprop_operator
-from course_lib.natural import natural_step
+from course_lib.natural import natural_step, undamped_curvature
 from course_lib.surrogate import kl_divergence, surrogate
 
 
@@ -46,7 +46,11 @@ def step(log_probs_fn, theta, actions, advantages, max_kl, damping, *settings):
     return search(surrogate_fn, kl_fn, theta, full_step, expected, max_kl, *settings)
 
 
-LIBRARY = {"backtracking_line_search": search, "trpo_step": step}
+LIBRARY = {
+    "backtracking_line_search": search,
+    "trpo_step": step,
+    "step_curvature": undamped_curvature,
+}
 EQUIVALENT = {
     "trpo_step": [
         (
@@ -138,6 +142,18 @@ def by_hand(kl=FORWARD_KL, shs="0.5 * (x @ Fv(x))", failed="theta, 0.0"):
 
 
 CORRECT = {
+    "step_curvature": [
+        """
+def step_curvature(x, damped_product, damping):
+    return torch.dot(x, damped_product) - damping * torch.dot(x, x)
+""",
+        """
+def step_curvature(x, damped_product, damping):
+    import numpy as np
+    a, b = x.numpy(), damped_product.numpy()
+    return float(sum(p * (q - damping * p) for p, q in zip(a, b)))
+""",
+    ],
     "trpo_step": [
         by_hand(),
         SEARCH
@@ -213,6 +229,25 @@ CORRECT = {
     ],
 }
 WRITTEN = {
+    "step_curvature": [
+        (
+            """
+def step_curvature(x, damped_product, damping):
+    total = 0.0
+    for a, b in zip(x.tolist(), damped_product.tolist()):
+        total += a * b
+    return total
+""",
+            "damping_kept",
+        ),
+        (
+            """
+def step_curvature(x, damped_product, damping):
+    return x @ damped_product - damping * x.norm()
+""",
+            "norm_not_squared",
+        ),
+    ],
     "trpo_step": [
         (by_hand(shs="0.5 * (x @ (Fv(x) + damping * x))"), "damping_in_the_step_length"),
         (by_hand(shs="x @ Fv(x)"), "factor_two_missing"),
