@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from course_lib.algorithms.ppo import PPOSettings
 from course_lib.command_line.main import main
 from course_lib.training import evaluate, load_agent
 from course_lib.training.study import read_study, run_study
@@ -121,6 +122,33 @@ def test_a_smaller_version_takes_the_first_seeds(file):
     ]  # fmt: skip
 
 
+def test_a_grid_is_an_arm_for_each_combination(file):
+    point = (
+        STUDY.split("[[arms]]")[0]
+        + """
+[[arms]]
+name = "tried"
+algorithm = "ppo"
+env = "CartPole-v1"
+steps = 512
+seeds = [7, 9]
+preset = false
+settings = { n_envs = 4, max_grad_norm = "None" }
+grid = { learning_rate = [0.1, 0.2], max_kl = ["None", 0.5] }
+"""
+    )
+    file.write_text(point)
+    jobs = read_study(file).jobs
+    assert [job.arm for job in jobs[::2]] == [
+        "tried-learning_rate=0.1-max_kl=None", "tried-learning_rate=0.1-max_kl=0.5",
+        "tried-learning_rate=0.2-max_kl=None", "tried-learning_rate=0.2-max_kl=0.5",
+    ]  # fmt: skip
+    assert [job.seed for job in jobs] == [7, 8] * 4
+    last = jobs[-1].settings
+    assert last == PPOSettings(n_envs=4, max_grad_norm=None, learning_rate=0.2, max_kl=0.5)
+    assert jobs[0].settings.max_kl is None
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -128,6 +156,10 @@ def test_a_smaller_version_takes_the_first_seeds(file):
         ("episodes = 2", "episode = 2", "no key episode"),
         ("epochs = 1", "epoch = 1", r"arm short: .*epoch"),
         ("epochs = 1", "epochs = 0", r"arm short: epochs"),
+        ('"a2c"', '"a2d"', "arm other: no preset for a2d"),
+        ('"a2c"', '"a2d"\npreset = false', "arm other: no algorithm 'a2d'; there are: reinforce"),
+        ("size = 64 }", "size = 64 }\ngrid = { n_envs = [1, 0] }", "arm short-n_envs=0: n_envs"),
+        ("size = 64 }", "size = 64 }\ngrid = { n_envs = 1 }", "arm short: grid needs lists"),
         ('name = "other"', 'name = "short"', "arm short: another arm has this name"),
         ("seeds = [5, 6]", "", "arm other: seeds missing"),
         ("title = ", "title ", "study.toml is not TOML"),

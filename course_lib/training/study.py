@@ -13,12 +13,16 @@ A study is a small file, ``results/NAME/study.toml``::
     env = "CartPoleSwingUp-v0"
     steps = 1_000_000
     seeds = [0, 36]             # first, and first that is left out
-    settings = {}               # changes to the preset
+    keep = [0]                  # seeds whose agent is kept; none if it is left out
+    preset = true               # false: from the algorithm's defaults
+    settings = {}               # changes to that; "None" as on the command line
+    grid = { learning_rate = [1e-3, 2e-3] }  # one arm for each combination
 
 Runs go through Dask's `distributed`: processes on this machine, or a cluster.
 """
 
 import dataclasses
+import itertools
 import logging
 import os
 import tomllib
@@ -31,8 +35,9 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm.auto import tqdm
 
-from ..algorithms import settings_from
+from ..algorithms import ALGORITHMS
 from ..algorithms.presets import preset
+from ..algorithms.settings import Settings, changed
 from .study_records import is_done, write_run
 from .study_run import Job, run_job
 
@@ -105,20 +110,13 @@ def read_study(file: str | os.PathLike) -> Study:
     )
     shared = {k: table[k] for k in ("evaluate_every", "episodes", "final_episodes") if k in table}
     jobs: list[Job] = []
-    for arm in table["arms"]:
-        name = arm.get("name", "without a name")
+    for arm in _arms_of_grids(path.name, table["arms"]):
+        name = arm["name"]
         where = f"{path.name}, arm {name}"
-        _check_keys(
-            where, arm, {"name", "algorithm", "env", "steps", "seeds"}, {"settings", "keep"}
-        )
         if any(job.arm == name for job in jobs):
             raise ValueError(f"{where}: another arm has this name")
         try:
-            before = dataclasses.asdict(preset(arm["algorithm"], arm["env"]))
-            settings = settings_from(arm["algorithm"], {**before, **arm.get("settings", {})})
-            unknown = set(arm.get("settings", {})) - set(before)
-            if unknown:
-                raise ValueError(f"no setting {sorted(unknown)}; there are: {', '.join(before)}")
+            settings = _settings(arm)
             first, end = arm["seeds"]
             kept = set(arm.get("keep", []))
             jobs += [
@@ -128,6 +126,31 @@ def read_study(file: str | os.PathLike) -> Study:
         except (TypeError, ValueError) as error:
             raise ValueError(f"{where}: {error}") from error
     return Study(table["title"], tuple(jobs))
+
+
+def _arms_of_grids(file: str, arms: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The arms, one for each point of a grid, named after it."""
+    for arm in arms:
+        required = {"name", "algorithm", "env", "steps", "seeds"}
+        where = f"{file}, arm {arm.get('name', 'without a name')}"
+        _check_keys(where, arm, required, {"settings", "keep", "preset", "grid"})
+        grid = arm.get("grid", {})
+        if not all(isinstance(values, list) for values in grid.values()):
+            raise ValueError(f"{where}: grid needs lists of values, not {grid}")
+        for values in itertools.product(*grid.values()):
+            point = dict(zip(grid, values, strict=True))
+            name = "-".join([arm["name"], *(f"{k}={v}" for k, v in point.items())])
+            yield {**arm, "name": name, "settings": {**arm.get("settings", {}), **point}}
+
+
+def _settings(arm: dict[str, Any]) -> Settings:
+    """An arm's settings: its preset, or its algorithm's defaults, with its changes."""
+    if arm.get("preset", True):
+        return changed(preset(arm["algorithm"], arm["env"]), arm["settings"])
+    if arm["algorithm"] not in ALGORITHMS:
+        raise ValueError(f"no algorithm {arm['algorithm']!r}; there are: {', '.join(ALGORITHMS)}")
+    kind, _ = ALGORITHMS[arm["algorithm"]]
+    return changed(kind(), arm["settings"])
 
 
 def _check_keys(where: str, table: dict, required: set[str], optional: set[str]) -> None:
