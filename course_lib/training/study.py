@@ -38,6 +38,7 @@ from tqdm.auto import tqdm
 from ..algorithms import ALGORITHMS
 from ..algorithms.presets import preset
 from ..algorithms.settings import Settings, changed
+from .outside import PROGRAMS, Outside
 from .study_records import is_done, write_run
 from .study_run import Job, run_job
 
@@ -143,12 +144,17 @@ def _arms_of_grids(file: str, arms: list[dict[str, Any]]) -> Iterator[dict[str, 
             yield {**arm, "name": name, "settings": {**arm.get("settings", {}), **point}}
 
 
-def _settings(arm: dict[str, Any]) -> Settings:
+def _settings(arm: dict[str, Any]) -> Settings | Outside:
     """An arm's settings: its preset, or its algorithm's defaults, with its changes."""
+    if arm["algorithm"] in PROGRAMS:
+        if arm["settings"]:
+            raise ValueError("other people's programs run with the settings of outside.SETTINGS")
+        return Outside(arm["algorithm"], arm["env"])
     if arm.get("preset", True):
         return changed(preset(arm["algorithm"], arm["env"]), arm["settings"])
     if arm["algorithm"] not in ALGORITHMS:
-        raise ValueError(f"no algorithm {arm['algorithm']!r}; there are: {', '.join(ALGORITHMS)}")
+        known = ", ".join([*ALGORITHMS, *PROGRAMS])
+        raise ValueError(f"no algorithm {arm['algorithm']!r}; there are: {known}")
     kind, _ = ALGORITHMS[arm["algorithm"]]
     return changed(kind(), arm["settings"])
 
