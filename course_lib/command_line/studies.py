@@ -1,12 +1,15 @@
 """The command ``study``: run a study's file, and say how the arms ended."""
 
 import argparse
+import tomllib
 from pathlib import Path
 
 import numpy as np
 
+from ..training.exact_studies import run_exact_study
 from ..training.statistics import bootstrap_interval
-from ..training.study import read_study, run_study
+from ..training.study import run_study
+from ..training.study_file import read_study
 from ..training.study_records import load_runs
 
 
@@ -19,6 +22,10 @@ def run_study_file(options: argparse.Namespace) -> None:
         If a run did not come to an end; the others did, and are kept.
     """
     file = Path(options.file)
+    table = tomllib.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    if "driver" in table:
+        print(f"records are in {run_exact_study(table, folder_of(file, options))}")
+        return
     study = read_study(file).smaller(options.seeds, options.steps, options.arm)
     failed = run_study(
         study,
