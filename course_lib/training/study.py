@@ -133,7 +133,7 @@ def connect(processes: int, dask: str | None) -> Iterator["Client"]:
     cluster = LocalCluster(
         n_workers=processes,
         threads_per_worker=1,
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",  # None still asks for 8787, and warns where it is taken
         silence_logs=logging.CRITICAL,
     )
     with cluster, Client(cluster) as client:
