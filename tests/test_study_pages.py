@@ -9,6 +9,7 @@ import pytest
 
 from course_lib.command_line.main import main
 from course_lib.show.study_pages import write_page
+from course_lib.show.tuning_page import tuning_page
 from course_lib.training.study_file import read_study
 from course_lib.training.study_tables import final_score, has_collapsed
 
@@ -168,3 +169,31 @@ def test_the_ledger_and_the_vine_say_what_their_rows_say():
         error = np.sqrt(row["variance"] + row["bias"] ** 2)
         ratio = error / row["relative_error"]
         assert ratio == pytest.approx(0.2996, rel=0.02)  # the gradient's norm
+
+
+def test_the_tuning_page_marks_what_the_presets_have(tmp_path):
+    folder = tmp_path / "tuning" / "some"
+    (folder / "runs").mkdir(parents=True)
+    (folder / "study.toml").write_text(
+        STUDY.replace("seeds = [0, 9]", "seeds = [100, 101]\ngrid = { gamma = [0.5, 0.98] }")
+    )
+    for job, score in zip(read_study(folder / "study.toml").jobs, (1.0, 2.0), strict=True):
+        (folder / "runs" / job.arm).mkdir()
+        run = record(job.arm, job.seed, score) | {"job": job.described()}
+        (folder / "runs" / job.file).write_text(json.dumps(run))
+    page = tuning_page(tmp_path / "tuning")
+    assert "2 of 2 settings have runs, 2 of 2." in page
+    assert "| only-gamma=0.5 | 1,024 | 100 | 1.0 | 1.0 |" in page
+    assert "| only-gamma=0.98 * | 1,024 | 100 | 2.0 | 2.0 |" in page
+
+
+def test_the_committed_tuning_page_is_that_of_its_runs():
+    assert (ROOT / "results" / "tuning.md").read_text() == tuning_page(ROOT / "results" / "tuning")
+
+
+def test_nothing_is_tuned_on_seeds_that_are_reported():
+    for file in ROOT.glob("results/tuning/*/study.toml"):
+        assert min(job.seed for job in read_study(file).jobs) >= 100
+    for name in ("swingup-36", "ladder", "ablation"):
+        jobs = read_study(ROOT / "results" / name / "study.toml").jobs
+        assert max(job.seed for job in jobs) < 100
