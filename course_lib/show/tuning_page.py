@@ -18,7 +18,8 @@ Written by `make tuning` from the runs in `tuning/*/runs`; do not edit. `tuning/
 was tried: at most as many settings, seeds and steps for one algorithm as for another, on seeds that no
 study reports. PPO-clip on swing-up was tried at full length, because it is to end steadily. What a grid
 does not name was not tuned here: it is what PPO or TRPO have on the same task. Those two were chosen
-earlier, by hand, on seeds 10 to 29; `algorithms/presets.py` says how.
+earlier, by hand, on seeds 10 to 29, which are among the reported ones; `algorithms/presets.py` says
+how.
 
 Score: mean return of the last episodes with the most probable action, seed by seed. A star marks the
 settings that the presets have."""
