@@ -62,7 +62,8 @@ def vine_estimates(
     list of dict
         ``estimate``, ``paths`` (how many are averaged), ``q_samples`` and ``simulator_steps`` of an
         estimate, ``bias`` (norm of the mean error), ``bias_error`` (its standard error, the root of
-        variance / repeats), ``variance`` (sum over components) and ``relative_error`` (root mean
+        variance / repeats), ``variance`` (sum over components), ``variance_error`` (its standard
+        error) and ``relative_error`` (root mean
         squared error over the gradient's norm).
     """
     mdp, features = ledger_mdp(), ledger_features()
@@ -73,7 +74,8 @@ def vine_estimates(
     def row(name: str, paths: int, q: int, cost: int, draw: Callable) -> dict[str, Any]:
         rng = np.random.default_rng(seed)
         estimates = np.mean([draw(rng) for _ in range(paths)], axis=0)
-        variance = float(estimates.var(axis=0, ddof=1).sum())
+        deviations = np.square(estimates - estimates.mean(axis=0)).sum(axis=(1, 2))
+        variance = float(deviations.sum() / (repeats - 1))
         bias = float(np.linalg.norm(estimates.mean(axis=0) - truth))
         mse = float(np.square(estimates - truth).sum(axis=(1, 2)).mean())
         return {
@@ -87,6 +89,7 @@ def vine_estimates(
                     "bias": bias,
                     "bias_error": np.sqrt(variance / repeats),
                     "variance": variance,
+                    "variance_error": deviations.std(ddof=1) / np.sqrt(repeats),
                     "relative_error": np.sqrt(mse) / np.linalg.norm(truth),
                 }.items()
             },
