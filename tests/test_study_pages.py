@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +113,11 @@ def test_page_and_numbers_of_a_small_study_do_not_depend_on_the_time_it_took(tmp
         assert "CPU hours" in (folder / "cost.md").read_text()
     assert pages[0] == pages[1]
     assert "2 of 2 runs are there" in pages[0]
+    assert "failure rate" in pages[0]
+    study = replace(read_study(tmp_path / "one" / "study.toml"), solved={})
+    page = write_page(study, tmp_path / "one" / "runs", tmp_path, "this").read_text()
+    assert "2 of 2 runs are there" in page
+    assert "failure rate" not in page  # there is no bar to fail
 
 
 def committed():

@@ -71,19 +71,20 @@ def write_page(study: Study, folder: Path, page: Path, shown: str) -> Path:
 
 
 def _readable(table: pd.DataFrame, bar: float | None) -> pd.DataFrame:
-    return pd.DataFrame(
+    shown = pd.DataFrame(
         {
             "arm": table["arm"],
             "seeds": table["seeds"],
             "steps": [f"{n:,}" for n in table["steps"]],
             "IQM of final returns (95 %)": [words(x) for x in table["iqm"]],
             "with the policy's noise": [words(x) for x in table["sampled"]],
-            f"below {bar:g}" if bar is not None else "failed": table["failed"],
-            "failure rate (95 %)": [words(x, 2) for x in table["failures"]],
-            "collapsed": table["collapsed"],
-            "diverged": table["diverged"],
         }
     )
+    if bar is not None:
+        shown[f"below {bar:g}"] = table["failed"]
+        shown["failure rate (95 %)"] = [words(x, 2) for x in table["failures"]]
+        shown["collapsed"] = table["collapsed"]
+    return shown.assign(diverged=table["diverged"])
 
 
 def _draw(
@@ -121,8 +122,8 @@ def _draw(
         + ("" if bar is None else f", the bar of {bar:g} (dotted)")
         + ". Per arm: "
         + "; ".join(
-            f"{r.arm}: {r.seeds} seeds, {r.steps:,} steps, IQM {words(r.iqm)}, failure rate "
-            f"{words(r.failures, 2)}"
+            f"{r.arm}: {r.seeds} seeds, {r.steps:,} steps, IQM {words(r.iqm)}"
+            + ("" if bar is None else f", failure rate {words(r.failures, 2)}")
             for r in table.itertuples()
         )
         + "."

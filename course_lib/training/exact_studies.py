@@ -44,12 +44,14 @@ def gap_ledger(
         for name, step in entries.items()
     ]
     for seed in range(seeds):
-        rng = np.random.default_rng(seed)
-        sampled = gaps.trace(
-            lambda t, rng=rng: region(t, gaps.sampled_data(t, samples, rng), max_kl), updates
-        )
-        rows.append({"entry": "sampled states", "seed": seed, "returns": _rounded(sampled)})
+        step = _sampled_step(max_kl, samples, np.random.default_rng(seed))
+        returns = _rounded(gaps.trace(step, updates))
+        rows.append({"entry": "sampled states", "seed": seed, "returns": returns})
     return rows
+
+
+def _sampled_step(max_kl: float, samples: int, rng: np.random.Generator) -> Callable:
+    return lambda theta: gaps.trust_region(theta, gaps.sampled_data(theta, samples, rng), max_kl)
 
 
 def vine_estimates(
