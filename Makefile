@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve test colab browser grade exercises benchmarks results lint format repository clean
+.PHONY: help book serve test colab browser grade exercises benchmarks results tuning lint format repository clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,8 +51,14 @@ benchmarks: $(INSTALLED)  ## measure what is missing in results/benchmarks besid
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[compare,fast]'
 	$(BIN)/python -W ignore -m benchmarks
 
-results: $(INSTALLED)  ## STUDY=name: run what is missing of results/name/study.toml
-	$(BIN)/python -m course_lib study results/$(STUDY)/study.toml
+results: $(INSTALLED)  ## STUDY=name: run what is missing of results/name/study.toml [OPTIONS="--seeds 3 --steps 50000"]
+	$(BIN)/python -m course_lib study results/$(STUDY)/study.toml $(OPTIONS)
+
+tuning: $(INSTALLED)  ## run what is missing of results/tuning, and write results/tuning.md from it
+	for name in ppo npg ppo_penalty a2c reinforce; do \
+		$(BIN)/python -m course_lib study results/tuning/$$name/study.toml --processes 1 || exit 1; \
+	done
+	$(BIN)/python -m course_lib.show.tuning_page results/tuning
 
 lint: $(INSTALLED)  ## check style, types, storeys, and that notebooks hold no outputs
 	$(BIN)/ruff check .

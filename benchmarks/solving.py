@@ -128,7 +128,7 @@ def run_sb3(algorithm: str, env_id: str, seed: int) -> dict:
     import torch
     from stable_baselines3.common.callbacks import BaseCallback
 
-    from .zoo import make_model
+    from course_lib.training.outside import Outside, make_model
 
     torch.set_num_threads(1)
 
@@ -151,7 +151,7 @@ def run_sb3(algorithm: str, env_id: str, seed: int) -> dict:
                 observations = normalizer.normalize_obs(observations)
             return self.model.predict(observations, deterministic=True)[0]
 
-    model = make_model(algorithm, env_id, seed)
+    model = make_model(Outside(f"sb3_{algorithm}", env_id), seed)
     clock = Clock(env_id)
     model.learn(clock.goal.steps, callback=Watch())
     return clock.record(model.num_timesteps)

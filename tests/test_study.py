@@ -8,13 +8,16 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from course_lib.algorithms.ppo import PPOSettings
 from course_lib.command_line.main import main
 from course_lib.training import evaluate, load_agent
-from course_lib.training.study import read_study, run_study
+from course_lib.training.study import run_study
+from course_lib.training.study_file import read_study
 from course_lib.training.study_records import folder_of_agent, load_runs
 
 pytest.importorskip("distributed")
@@ -121,6 +124,65 @@ def test_a_smaller_version_takes_the_first_seeds(file):
     ]  # fmt: skip
 
 
+NINE = (
+    "anneal_learning_rate", "max_grad_norm", "value_clip_range", "scale_rewards", "reward_clip",
+    "observation_clip", "normalize_observations", "orthogonal", "activation",
+)  # fmt: skip
+
+
+def test_the_ablation_changes_one_optimisation_at_a_time():
+    arms = {job.arm: job for job in read_study("results/ablation/study.toml").jobs}
+    assert len(arms) == 3 * 20
+    for task in ("ppo-swingup", "ppo-lander", "trpo-swingup"):
+        ends = {end: arms[f"{task}-{end}"].settings for end in ("all", "none")}
+        assert {n for n in NINE if getattr(ends["all"], n) != getattr(ends["none"], n)} == set(NINE)
+        for name in NINE:
+            for full, arm in (("all", f"all-minus-{name}"), ("none", f"none-plus-{name}")):
+                other = "none" if full == "all" else "all"
+                change = {name: getattr(ends[other], name)}
+                assert arms[f"{task}-{arm}"].settings == replace(ends[full], **change)
+
+
+@pytest.mark.parametrize("name", ["swingup-36", "ladder", "ablation"])
+def test_the_studies_of_the_book_can_be_read(name):
+    study = read_study(f"results/{name}/study.toml")
+    assert {job.env_id for job in study.jobs} <= set(study.solved)
+    assert all(job.evaluate_every * 10 <= job.steps for job in study.jobs)
+
+
+def test_variants_are_arms(file):
+    file.write_text(STUDY + "variants = { a = {}, b = { gamma = 0.5, horizon = 32 } }\n")
+    jobs = read_study(file).smaller(arms=["other-a", "other-b"]).jobs
+    assert [(j.settings.gamma, j.settings.horizon) for j in jobs] == [(0.98, 64), (0.5, 32)]
+
+
+def test_a_grid_is_an_arm_for_each_combination(file):
+    point = (
+        STUDY.split("[[arms]]")[0]
+        + """
+[[arms]]
+name = "tried"
+algorithm = "ppo"
+env = "CartPole-v1"
+steps = 512
+seeds = [7, 9]
+preset = false
+settings = { n_envs = 4, max_grad_norm = "None" }
+grid = { learning_rate = [0.1, 0.2], max_kl = ["None", 0.5] }
+"""
+    )
+    file.write_text(point)
+    jobs = read_study(file).jobs
+    assert [job.arm for job in jobs[::2]] == [
+        "tried-learning_rate=0.1-max_kl=None", "tried-learning_rate=0.1-max_kl=0.5",
+        "tried-learning_rate=0.2-max_kl=None", "tried-learning_rate=0.2-max_kl=0.5",
+    ]  # fmt: skip
+    assert [job.seed for job in jobs] == [7, 8] * 4
+    last = jobs[-1].settings
+    assert last == PPOSettings(n_envs=4, max_grad_norm=None, learning_rate=0.2, max_kl=0.5)
+    assert jobs[0].settings.max_kl is None
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -128,6 +190,11 @@ def test_a_smaller_version_takes_the_first_seeds(file):
         ("episodes = 2", "episode = 2", "no key episode"),
         ("epochs = 1", "epoch = 1", r"arm short: .*epoch"),
         ("epochs = 1", "epochs = 0", r"arm short: epochs"),
+        ('"a2c"', '"a2d"', "arm other: no preset for a2d"),
+        ('"a2c"', '"a2d"\npreset = false', "arm other: no algorithm 'a2d'; there are: reinforce"),
+        ("size = 64 }", "size = 64 }\ngrid = { n_envs = [1, 0] }", "arm short-n_envs=0: n_envs"),
+        ("size = 64 }", "size = 64 }\ngrid = {}\nvariants = {}", "arm short: it has a grid or va"),
+        ("size = 64 }", "size = 64 }\ngrid = { n_envs = 1 }", "arm short: grid needs lists"),
         ('name = "other"', 'name = "short"', "arm short: another arm has this name"),
         ("seeds = [5, 6]", "", "arm other: seeds missing"),
         ("title = ", "title ", "study.toml is not TOML"),
@@ -156,7 +223,8 @@ def test_a_run_that_kills_its_worker_is_reported_and_the_others_finish(tmp_path,
 
 SCRIPT = """
 import sys
-from course_lib.training.study import read_study, run_study
+from course_lib.training.study import run_study
+from course_lib.training.study_file import read_study
 if __name__ == "__main__":
     run_study(read_study(sys.argv[1]), sys.argv[2], progress=False)
 """

@@ -1,12 +1,16 @@
 """The command ``study``: run a study's file, and say how the arms ended."""
 
 import argparse
+import tomllib
 from pathlib import Path
 
 import numpy as np
 
+from ..show.study_pages import write_exact_page, write_page
+from ..training.exact_studies import run_exact_study
 from ..training.statistics import bootstrap_interval
-from ..training.study import read_study, run_study
+from ..training.study import run_study
+from ..training.study_file import read_study
 from ..training.study_records import load_runs
 
 
@@ -19,6 +23,12 @@ def run_study_file(options: argparse.Namespace) -> None:
         If a run did not come to an end; the others did, and are kept.
     """
     file = Path(options.file)
+    table = tomllib.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    if "driver" in table:
+        records = run_exact_study(table, folder_of(file, options))
+        print(f"records are in {records}")
+        print(f"tables are in {write_exact_page(file, records, page_of(records.parent))}")
+        return
     study = read_study(file).smaller(options.seeds, options.steps, options.arm)
     failed = run_study(
         study,
@@ -27,7 +37,11 @@ def run_study_file(options: argparse.Namespace) -> None:
         dask=options.dask,
         progress=not options.quiet,
     )
+    page = write_page(
+        study, folder_of(file, options), page_of(folder_of(file, options)), _shown(file)
+    )
     if not options.quiet:
+        print(f"tables are in {page}")
         _summarise(folder_of(file, options), {job.arm for job in study.jobs})
     if failed:
         reasons = "; ".join(f"{job.name}: {reason}" for job, reason in failed.items())
@@ -40,6 +54,15 @@ def folder_of(file: Path, options: argparse.Namespace) -> Path:
         return Path(options.out)
     parts = [f"{n}-{name}" for name in ("seeds", "steps") if (n := getattr(options, name))]
     return Path("runs", file.parent.name, *parts) if parts else file.parent / "runs"
+
+
+def page_of(runs: Path) -> Path:
+    """Where the tables go: beside the folder of the runs, or into that of a smaller version."""
+    return runs.parent if runs.name == "runs" else runs
+
+
+def _shown(file: Path) -> str:
+    return f"python -m course_lib study {file.as_posix()}"
 
 
 def _summarise(folder: Path, arms: set[str]) -> None:

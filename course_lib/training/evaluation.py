@@ -98,12 +98,12 @@ def evaluate(
         name = name_of(env)
         require_fitting(policy, envs.single_observation_space, envs.single_action_space, name)
         collector = Collector(envs, int(env_seed.generate_state(1)[0]), normalizer)
-        return _first_returns(collector, act, max_steps or _patience(envs), name)
+        return first_returns(collector, act, max_steps or _patience(envs), name)
     finally:
         envs.close()
 
 
-def _first_returns(collector: Collector, act: Any, max_steps: int, name: str) -> NDArray:
+def first_returns(collector: Collector, act: Any, max_steps: int, name: str) -> NDArray:
     """The return of every copy's first episode."""
     returns = np.zeros(collector.envs.num_envs)
     running = np.ones(len(returns), dtype=bool)  # still in its first episode

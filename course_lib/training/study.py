@@ -1,141 +1,25 @@
 """Studies: the same training runs over many seeds, kept one file each, resumed and never repeated.
 
-A study is a small file, ``results/NAME/study.toml``::
-
-    title = "Swing-up: PPO-clip and A2C"
-    evaluate_every = 20_000     # environment steps
-    episodes = 20               # of each evaluation on the way
-    final_episodes = 100        # of the two at the end, one deterministic, one sampled
-
-    [[arms]]
-    name = "ppo"
-    algorithm = "ppo"
-    env = "CartPoleSwingUp-v0"
-    steps = 1_000_000
-    seeds = [0, 36]             # first, and first that is left out
-    settings = {}               # changes to the preset
-
-Runs go through Dask's `distributed`: processes on this machine, or a cluster.
+`study_file` reads what is to be run. Runs go through Dask's `distributed`: processes on this machine,
+or a cluster.
 """
 
-import dataclasses
 import logging
 import os
-import tomllib
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tqdm.auto import tqdm
 
-from ..algorithms import settings_from
-from ..algorithms.presets import preset
+from .study_file import Study
 from .study_records import is_done, write_run
 from .study_run import Job, run_job
 
 if TYPE_CHECKING:
     from distributed import Client, Future
-
-
-@dataclass(frozen=True)
-class Study:
-    """What is to be run.
-
-    Attributes
-    ----------
-    title : str
-    jobs : tuple of Job
-        One for each arm and seed.
-    """
-
-    title: str
-    jobs: tuple[Job, ...]
-
-    def smaller(
-        self,
-        seeds: int | None = None,
-        steps: int | None = None,
-        arms: Sequence[str] | None = None,
-    ) -> "Study":
-        """The same with the first ``seeds`` seeds of some arms, and at most ``steps`` steps a run.
-
-        Raises
-        ------
-        ValueError
-            If it has no such arm.
-        """
-        kept: dict[str, list[Job]] = {}
-        for job in self.jobs:
-            kept.setdefault(job.arm, []).append(job)
-        if arms is not None:
-            if unknown := set(arms) - set(kept):
-                raise ValueError(
-                    f"no arm {', '.join(sorted(unknown))}; there are: {', '.join(kept)}"
-                )
-            kept = {arm: kept[arm] for arm in arms}
-        if steps is not None:
-            kept = {
-                arm: [dataclasses.replace(j, steps=min(j.steps, steps)) for j in jobs]
-                for arm, jobs in kept.items()
-            }
-        return Study(self.title, tuple(job for jobs in kept.values() for job in jobs[:seeds]))
-
-
-def read_study(file: str | os.PathLike) -> Study:
-    """Read a study from its file.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If a key is missing or unknown, two arms share a name, or settings are out of range; the
-        message names the arm.
-    """
-    path = Path(file)
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"{path} is not TOML: {error}") from error
-    _check_keys(
-        path.name, table, {"title", "evaluate_every", "arms"}, {"episodes", "final_episodes"}
-    )
-    shared = {k: table[k] for k in ("evaluate_every", "episodes", "final_episodes") if k in table}
-    jobs: list[Job] = []
-    for arm in table["arms"]:
-        name = arm.get("name", "without a name")
-        where = f"{path.name}, arm {name}"
-        _check_keys(
-            where, arm, {"name", "algorithm", "env", "steps", "seeds"}, {"settings", "keep"}
-        )
-        if any(job.arm == name for job in jobs):
-            raise ValueError(f"{where}: another arm has this name")
-        try:
-            before = dataclasses.asdict(preset(arm["algorithm"], arm["env"]))
-            settings = settings_from(arm["algorithm"], {**before, **arm.get("settings", {})})
-            unknown = set(arm.get("settings", {})) - set(before)
-            if unknown:
-                raise ValueError(f"no setting {sorted(unknown)}; there are: {', '.join(before)}")
-            first, end = arm["seeds"]
-            kept = set(arm.get("keep", []))
-            jobs += [
-                Job(name, arm["env"], settings, arm["steps"], seed, keep=seed in kept, **shared)
-                for seed in range(first, end)
-            ]
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{where}: {error}") from error
-    return Study(table["title"], tuple(jobs))
-
-
-def _check_keys(where: str, table: dict, required: set[str], optional: set[str]) -> None:
-    if missing := required - set(table):
-        raise ValueError(f"{where}: {', '.join(sorted(missing))} missing")
-    if unknown := set(table) - required - optional:
-        known = ", ".join(sorted(required | optional))
-        raise ValueError(f"{where}: no key {', '.join(sorted(unknown))}; there are: {known}")
 
 
 def run_study(
@@ -249,7 +133,7 @@ def connect(processes: int, dask: str | None) -> Iterator["Client"]:
     cluster = LocalCluster(
         n_workers=processes,
         threads_per_worker=1,
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",  # None still asks for 8787, and warns where it is taken
         silence_logs=logging.CRITICAL,
     )
     with cluster, Client(cluster) as client:

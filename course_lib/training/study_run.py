@@ -6,7 +6,7 @@ import platform
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import gymnasium
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 
 from .. import __version__
 from ..algorithms import algorithm_of
@@ -22,6 +23,7 @@ from ..algorithms.agent import Agent
 from ..algorithms.settings import Settings
 from .agents import save_agent
 from .evaluation import evaluate
+from .outside import Outside, evaluate_outside, train_outside
 from .train import train
 
 #: Columns of `History.updates` that a record keeps, as means between two evaluations.
@@ -47,7 +49,8 @@ class Job:
     arm : str
         Name of the arm, which is also its folder.
     env_id : str
-    settings : Settings
+    settings : Settings or Outside
+        Which algorithm of ours, or which program of others.
     steps, seed : int
     evaluate_every : int
         Environment steps between evaluations.
@@ -59,7 +62,7 @@ class Job:
 
     arm: str
     env_id: str
-    settings: Settings
+    settings: Settings | Outside
     steps: int
     seed: int
     evaluate_every: int
@@ -78,12 +81,16 @@ class Job:
 
     def described(self) -> dict[str, Any]:
         """What decides the run's numbers, as plain values."""
-        settings = dataclasses.asdict(self.settings)
+        if isinstance(self.settings, Outside):
+            algorithm, settings = self.settings.program, self.settings.values
+        else:
+            algorithm, settings = algorithm_of(self.settings), dataclasses.asdict(self.settings)
+            settings["hidden"] = list(settings["hidden"])
         return {
             "arm": self.arm,
             "env_id": self.env_id,
-            "algorithm": algorithm_of(self.settings),
-            "settings": {**settings, "hidden": list(settings["hidden"])},
+            "algorithm": algorithm,
+            "settings": settings,
             "steps": self.steps,
             "seed": self.seed,
             "evaluate_every": self.evaluate_every,
@@ -103,21 +110,30 @@ class Watch:
         self.steps: list[int] = []
         self.means: list[float] = []
         self.spreads: list[float] = []
-        self.agent: Agent | None = None
+        self.agent: Any = None
         self.paused = 0.0
+        outside = isinstance(job.settings, Outside)
+        self.evaluate: Callable[..., NDArray] = evaluate_outside if outside else evaluate
+        self.between_calls = _steps_between_calls(job.settings)
 
-    def __call__(self, step: int, agent: Agent) -> None:
+    def __call__(self, step: int, agent: Any) -> None:
         self.agent = agent
-        rollout = self.job.settings.n_envs * self.job.settings.horizon
         due = len(self.steps) * self.job.evaluate_every
-        if step + rollout <= due and step < self.job.steps:
+        if step + self.between_calls <= due and step < self.job.steps:
             return
         before = time.process_time()
-        returns = evaluate(agent, self.job.env_id, self.job.episodes, self.job.seed)
+        returns = self.evaluate(agent, self.job.env_id, self.job.episodes, self.job.seed)
         self.steps.append(step)
         self.means.append(float(returns.mean()))
         self.spreads.append(float(returns.std()))
         self.paused += time.process_time() - before
+
+
+def _steps_between_calls(settings: Settings | Outside) -> int:
+    """Environment steps between two calls of a run's callback."""
+    if isinstance(settings, Outside):
+        return settings.values["n_envs"]
+    return settings.n_envs * settings.horizon
 
 
 def run_job(job: Job) -> dict[str, Any]:
@@ -135,10 +151,13 @@ def run_job(job: Job) -> dict[str, Any]:
     watch, diverged, rows = Watch(job), "", pd.DataFrame()
     wall, cpu = time.perf_counter(), time.process_time()
     try:
-        history = train(
-            job.env_id, job.settings, job.steps, job.seed, progress=False, callback=watch
-        )
-        rows = history.updates
+        if isinstance(job.settings, Outside):
+            train_outside(job.settings, job.steps, job.seed, watch)
+        else:
+            history = train(
+                job.env_id, job.settings, job.steps, job.seed, progress=False, callback=watch
+            )
+            rows = history.updates
     except FloatingPointError as error:
         diverged = str(error)
     seconds = time.process_time() - cpu - watch.paused
@@ -149,7 +168,7 @@ def run_job(job: Job) -> dict[str, Any]:
             "mean": _rounded(watch.means),
             "std": _rounded(watch.spreads),
         },
-        "final": {} if diverged else final_returns(job, watch.agent),
+        "final": {} if diverged else final_returns(job, watch),
         "updates": between(rows, watch.steps),
         "diverged": diverged,
         "made": {
@@ -158,7 +177,7 @@ def run_job(job: Job) -> dict[str, Any]:
             **versions(),
         },
     }
-    if job.keep and watch.agent is not None and not diverged:
+    if job.keep and isinstance(watch.agent, Agent) and not diverged:
         record["agent"] = agent_files(watch.agent)
     return record
 
@@ -170,13 +189,14 @@ def agent_files(agent: Agent) -> dict[str, bytes]:
         return {p.name: p.read_bytes() for p in Path(folder).iterdir() if p.is_file()}
 
 
-def final_returns(job: Job, agent: Agent | None) -> dict[str, list[float]]:
+def final_returns(job: Job, watch: Watch) -> dict[str, list[float]]:
     """Returns of fresh episodes of the trained agent, without and with its noise."""
-    assert agent is not None
     kinds = {"deterministic": True, "sampled": False}
     return {
         kind: _rounded(
-            evaluate(agent, job.env_id, job.final_episodes, job.seed, deterministic=quiet)
+            watch.evaluate(
+                watch.agent, job.env_id, job.final_episodes, job.seed, deterministic=quiet
+            )
         )
         for kind, quiet in kinds.items()
     }

@@ -1,0 +1,67 @@
+"""``python -m course_lib.show.tuning_page results/tuning``: write results/tuning.md from the runs."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ..algorithms import settings_from
+from ..algorithms.presets import PRESETS
+from ..training.study_file import read_study
+from ..training.study_records import load_runs
+from ..training.study_tables import final_score, markdown
+
+INTRODUCTION = """# Tuning
+
+Written by `make tuning` from the runs in `tuning/*/runs`; do not edit. `tuning/*/study.toml` says what
+was tried: at most as many settings, seeds and steps for one algorithm as for another, on seeds that no
+study reports. PPO-clip on swing-up was tried at full length, because it is to end steadily. What a grid
+does not name was not tuned here: it is what PPO or TRPO have on the same task. Those two were chosen
+earlier, by hand, on seeds 10 to 29, which are among the reported ones; `algorithms/presets.py` says
+how.
+
+Score: mean return of the last episodes with the most probable action, seed by seed. A star marks the
+settings that the presets have."""
+
+
+def tuning_page(folder: Path) -> str:
+    """The page as Markdown; a setting whose runs are not there yet has no row."""
+    parts = [INTRODUCTION]
+    for file in sorted(folder.glob("*/study.toml")):
+        study, records = read_study(file), load_runs(file.parent / "runs")
+        asked = {job.arm: job for job in study.jobs}
+        tried = len({r["job"]["arm"] for r in records})
+        parts.append(f"## {study.title}")
+        parts.append(
+            f"{tried} of {len(asked)} settings have runs, {len(records)} of {len(study.jobs)}."
+        )
+        rows = []
+        for arm, job in asked.items():
+            runs = [r for r in records if r["job"]["arm"] == arm]
+            if not runs:
+                continue
+            found = runs[0]["job"]
+            settings = settings_from(found["algorithm"], found["settings"])
+            is_preset = PRESETS.get((found["algorithm"], job.env_id)) == settings
+            rows.append(
+                {
+                    "settings": arm + (" *" if is_preset else ""),
+                    "steps": f"{job.steps:,}",
+                    "seeds": ", ".join(str(r["job"]["seed"]) for r in runs),
+                    "scores": ", ".join(f"{final_score(r):.1f}" for r in runs),
+                    "mean": f"{np.mean([final_score(r) for r in runs]):.1f}",
+                }
+            )
+        if rows:
+            parts.append(markdown(pd.DataFrame(rows)))
+    return "\n\n".join(parts) + "\n"
+
+
+def main() -> None:
+    folder = Path(sys.argv[1])
+    folder.with_suffix(".md").write_text(tuning_page(folder))
+
+
+if __name__ == "__main__":
+    main()
