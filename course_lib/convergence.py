@@ -72,7 +72,7 @@ def steepest_descent(
 
     References
     ----------
-    Nocedal and Wright (2006), Eq. (3.26).
+    Nocedal and Wright (2006), their equation 3.26.
     """
     if iterations < 0:
         raise ValueError(f"iterations must not be negative, not {iterations!r}")
