@@ -52,14 +52,20 @@ def first_of(found: Sequence[Fact | None]) -> tuple[Fact, int]:
 def permuted(
     spec: Spec, probes: Sequence[Probe], expected: Sequence, answers: Sequence[Answer]
 ) -> Fact | None:
-    """The parts of the answers are right, but in another order."""
+    """The parts of the answers are right, but in another order: everywhere, or at some exits."""
     if not isinstance(expected[0], tuple):
         return None
+    given = [comparable(answer, right) for answer, right in zip(answers, expected, strict=True)]
+    wrong = [n for n, probe in enumerate(probes) if not spec.agree(probe, expected[n], given[n])]
     for order in list(permutations(range(len(expected[0]))))[1:]:
-        moved = [tuple(answer.parts[n].numbers for n in order) for answer in answers]
-        if all(map(spec.agree, probes, expected, moved)):
-            names = " and ".join(spec.parts) or "them"
-            return "Its parts are right, but in another order.", f"The order is: {names}."
+        if all(
+            len(given[n]) == len(order)
+            and spec.agree(probes[n], expected[n], tuple(given[n][place] for place in order))
+            for n in wrong
+        ):
+            names = ", then ".join(spec.parts) or "another one"
+            where = "" if len(wrong) == len(probes) else f" on {len(wrong)} of {len(probes)} probes"
+            return f"Its parts are right, but in another order{where}.", f"The order is: {names}."
     return None
 
 
