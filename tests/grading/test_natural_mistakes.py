@@ -138,3 +138,13 @@ def test_a_quarter_that_is_rounded_to_the_nearest(cut):
 def test_an_epsilon_of_its_own(divisor, mistake):
     verdict = checked(NORMALIZE.replace("(x.std() + epsilon)", divisor))
     assert verdict.mistakes == (mistake,), verdict.as_text()
+
+
+ODD = "0 1.0 [] () (1,) (None,None) (1,None) 'text' ((1,2),3) {1:2} [None] [[1],[1,2]] print {1,2}"
+
+
+@pytest.mark.parametrize("value", ODD.split())
+@pytest.mark.parametrize("task", ["gae", "failure_rate", "backtracking_line_search"])
+def test_whatever_comes_back_there_is_a_verdict(task, value):
+    verdict = checked(f"def {task}(*arguments):\n    return {value}")
+    assert verdict.state in (State.WRONG, State.UNFINISHED, State.KNOWN_MISTAKE), verdict.as_text()
