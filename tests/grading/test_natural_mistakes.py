@@ -95,7 +95,7 @@ def test_a_pair_that_is_swapped_at_some_of_the_exits(changes, where):
         source = source.replace(f"return {old}", f"return {new}")
     verdict = checked(source)
     assert verdict.headline == f"Its parts are right, but in another order{where}."
-    assert verdict.hint == "The order is: new theta, then fraction."
+    assert verdict.hint == "The order is: new theta and fraction."
 
 
 def test_one_thing_where_two_are_asked_for():
@@ -138,6 +138,20 @@ def test_a_quarter_that_is_rounded_to_the_nearest(cut):
 def test_an_epsilon_of_its_own(divisor, mistake):
     verdict = checked(NORMALIZE.replace("(x.std() + epsilon)", divisor))
     assert verdict.mistakes == (mistake,), verdict.as_text()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place"),
+    [
+        ("mean(axis=0)", "mean(axis=0), n", 1),
+        ("return np", "return n, np", 2),
+        ("mean(axis=0)", "mean(axis=0), scores.std(axis=0)", 1),  # two of one shape
+    ],
+)
+def test_an_answer_with_something_beside_it(old, new, place):
+    verdict = checked(MIDDLE.replace(old, new))
+    assert verdict.headline == "It returns 2 things, and one is asked for."
+    assert verdict.hint == f"Number {place} of them is the right answer."
 
 
 ODD = "0 1.0 [] () (1,) (None,None) (1,None) 'text' ((1,2),3) {1:2} [None] [[1],[1,2]] print {1,2}"
