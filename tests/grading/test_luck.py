@@ -4,7 +4,9 @@ import dataclasses
 
 import numpy as np
 import pytest
-from wrong_08_14 import IN_PLACE_POPULAR, IN_PLACE_SEARCH
+import torch
+from test_wrong_solutions import CASES
+from wrong_08_14 import IN_PLACE_POPULAR, IN_PLACE_SEARCH, sources
 
 from course_lib.grading.answers import as_arrays, comparable
 from course_lib.grading.diagnosis import diagnose
@@ -89,6 +91,23 @@ def test_a_line_search_in_place_is_never_right(back, solution_names):
         namespace = dict(solution_names[name]) | {"np": np}
         exec("import math\n" + source.replace("RESTORE", back), namespace)
         assert right_at(SPECS[name], namespace[name]) == []
+
+
+def test_eight_iterations_are_never_enough(solution_names):
+    """Of 40 matrices with nine rows, seven let them through."""
+    (source,) = (s for _, what, s in CASES if what.startswith("at most 8 iterations of conj"))
+    namespace = dict(solution_names["natural_step"]) | {"torch": torch}
+    exec(source, namespace)
+    assert right_at(SPECS["natural_step"], namespace["natural_step"]) == []
+
+
+def test_a_rounded_mean_is_never_right(solution_sources, solution_names):
+    """Three tiny log-ratios cancelled at two of 40 seeds."""
+    made = sources("approx_kl", solution_sources["approx_kl"])
+    (source,) = (source for source in made if "round(decimals=6)" in source)
+    namespace = dict(solution_names["approx_kl"])
+    exec(source, namespace)
+    assert right_at(SPECS["approx_kl"], namespace["approx_kl"]) == []
 
 
 @pytest.mark.parametrize("beyond", ["the first again", "the last", "the first"])
