@@ -21,6 +21,9 @@ def most_telling(
     probe with wrong numbers: those can be followed by hand, and the repair may remove both.
     """
     pairs = list(zip(expected, answers, strict=True))
+    more = more_than_asked(spec, probes, expected, answers)
+    if more:
+        return more, 0
     found = [wrong_type(spec, right, answer) for right, answer in pairs]
     if any(found):
         return first_of(found)
@@ -49,17 +52,37 @@ def first_of(found: Sequence[Fact | None]) -> tuple[Fact, int]:
     return next((fact, number) for number, fact in enumerate(found) if fact is not None)
 
 
+def more_than_asked(
+    spec: Spec, probes: Sequence[Probe], expected: Sequence, answers: Sequence[Answer]
+) -> Fact | None:
+    """The right answer comes with something else beside it."""
+    if isinstance(expected[0], tuple):
+        return None
+    for place in range(min(len(answer.parts) for answer in answers)):
+        given = [answer.parts[place].numbers for answer in answers]
+        if all(map(spec.agree, probes, expected, given)):
+            headline = f"It returns {len(answers[0].parts)} things, and one is asked for."
+            return headline, f"Number {place + 1} of them is the right answer."
+    return None
+
+
 def permuted(
     spec: Spec, probes: Sequence[Probe], expected: Sequence, answers: Sequence[Answer]
 ) -> Fact | None:
-    """The parts of the answers are right, but in another order."""
+    """The parts of the answers are right, but in another order: everywhere, or at some exits."""
     if not isinstance(expected[0], tuple):
         return None
+    given = [comparable(answer, right) for answer, right in zip(answers, expected, strict=True)]
+    wrong = [n for n, probe in enumerate(probes) if not spec.agree(probe, expected[n], given[n])]
     for order in list(permutations(range(len(expected[0]))))[1:]:
-        moved = [tuple(answer.parts[n].numbers for n in order) for answer in answers]
-        if all(map(spec.agree, probes, expected, moved)):
+        if all(
+            len(given[n]) == len(order)
+            and spec.agree(probes[n], expected[n], tuple(given[n][place] for place in order))
+            for n in wrong
+        ):
             names = " and ".join(spec.parts) or "them"
-            return "Its parts are right, but in another order.", f"The order is: {names}."
+            where = "" if len(wrong) == len(probes) else f" on {len(wrong)} of {len(probes)} probes"
+            return f"Its parts are right, but in another order{where}.", f"The order is: {names}."
     return None
 
 

@@ -17,7 +17,7 @@ from .notebook import parse_cell
 from .outcome import read_outcome
 from .report import as_html
 from .review import needs_review, suspicions
-from .sandbox.preload import names_in, preload
+from .sandbox.preload import names_in, needed, preload
 from .sandbox.run import Printed, run_probes
 from .sandbox.wire import pack
 from .spec import PUBLIC_SEED, Spec
@@ -81,7 +81,7 @@ def judge_here(
     printed = Printed()
     try:
         with contextlib.redirect_stdout(printed), exit_raises(function):
-            preload(names_in(function))  # does not count as the function's time
+            preload(needed(names_in(function)))  # does not count as the function's time
             passing = (TimeIsUp, KeyboardInterrupt)
             call = functools.partial(run_probes, function, probes, passing, spec.harness)
             raw = run_with_limit(call, seconds)

@@ -13,7 +13,7 @@ import pytest
 from course_lib.grading import specs
 from course_lib.grading.judge import judge_notebook
 from course_lib.grading.sandbox.client import Sandbox
-from course_lib.grading.sandbox.preload import needed, needs_torch
+from course_lib.grading.sandbox.preload import modules_for, names_of, needed
 from course_lib.grading.states import State
 
 # Only what never ends meets the time limit; everything else has all the time it needs.
@@ -403,7 +403,7 @@ def test_forks_are_cheap(write_notebook, sandbox):
 @linux
 def test_torch_is_in_a_worker_of_its_own(write_notebook):
     look = "    import sys\n    assert {} getattr(sys, 'modules')\n    delta"
-    without = GOOD_GAE.replace("    delta", look.format("'to' 'rch' not in"), 1)
+    without = GOOD_GAE.replace("    delta", look.format("'to' + 'rch' not in"), 1)
     with_it = GOOD_GAE.replace("    delta", look.format("'torch' in"), 1)
     with Sandbox(fork=True) as own:
         for code in (without, with_it, without, with_it):
@@ -416,6 +416,10 @@ def test_torch_is_in_a_worker_of_its_own(write_notebook):
     [
         ("import numpy as np\nfrom math import exp", {}, False),
         ("x = 1\nimport torch", {}, True),
+        ("m = __import__('torch')", {}, True),
+        ("def f():\n    '''Uses no torch, and no scipy.stats.'''  # torch", {}, False),
+        ("x = 'a torch'\ntorch_like = 1", {}, False),
+        ("x = (", {}, True),  # whatever cannot be read
         ("def f():\n    from stable_baselines3 import PPO", {}, True),  # it imports torch itself
         ("x = 1", {"helpers": ["course_lib.kinds"]}, True),
         ("x = 1", {"probes": [[{"kind": "array"}], [{"kind": "tensor"}]]}, True),
@@ -425,11 +429,20 @@ def test_torch_is_in_a_worker_of_its_own(write_notebook):
 )
 def test_what_may_need_torch(code, change, expected):
     job = {"fragments": [[1, 1, code]], "harness": None, "helpers": [], "probes": [], **change}
-    assert needs_torch(job) is expected
+    assert (modules_for(job)[:1] == ["torch"]) is expected
 
 
-def test_only_what_the_text_speaks_of_is_preloaded():
-    assert needed("import torch\nfunction(x)") == []
-    assert needed("func(x)") == []
-    assert needed("import torch\ntorch.func.grad(f)") == ["torch._dynamo"]
-    assert needed("from scipy import stats") == ["scipy.stats"]
+@pytest.mark.parametrize(
+    ("code", "modules"),
+    [
+        ("import torch\nfunction(x)", []),
+        ("func(x)", []),
+        ("import torch\ntorch.func.grad(f)", ["torch._dynamo"]),
+        ("from torch.optim import Adam", ["torch._dynamo"]),
+        ("from scipy import stats", ["scipy.stats"]),
+        ("'As scipy and the func of torch do.'\nimport torch  # torch.optim", []),
+    ],
+)
+def test_only_what_the_code_uses_is_preloaded(code, modules):
+    words, _ = names_of(code)
+    assert needed(words) == modules

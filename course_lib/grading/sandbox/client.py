@@ -135,6 +135,7 @@ class Sandbox:
                 "package": library.name,
                 "root": str(library.parent),
                 "hidden": [str(library), *self.hidden],
+                "modules": preload.modules_for(job),
             }
             return self._run_forked(full) if self.fork else self._run_single(full)
         except OSError as error:
@@ -148,7 +149,7 @@ class Sandbox:
         self._worker = None
 
     def _run_forked(self, job: dict) -> dict:
-        large = preload.is_large(job)
+        large = bool(job["modules"])
         if large not in self._workers:
             self._workers[large] = Worker(job["scratch"], *self.options)
         self._worker = self._workers[large]

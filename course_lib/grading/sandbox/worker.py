@@ -30,20 +30,15 @@ def main() -> None:
     held = fence.Kernel() if "--hook-only" in sys.argv else fence.kernel()
     if "--single" in sys.argv:
         job = json.loads(requests.readline())
-        if preload.needs_torch(job):
-            import_torch()
-        preload.preload(preload.text_of(job))
+        preload.preload(job["modules"])
         child.run_job(job, replies, None, fence.Fence(held, job["hidden"], job["scratch"]))
     limits.adopt_orphans()
     os.write(replies, READY)
     tasks = limits.tasks_allowed()
     own: fence.Fence | None = None
-    with_torch = False
     for line in requests:
         job = json.loads(line)
-        if not with_torch and preload.needs_torch(job):
-            import_torch()
-            with_torch = True
+        preload.preload(job["modules"])
         try:
             own = own or fence.Fence(held, job["hidden"], job["scratch"])
             ended, status, data = serve(job, tasks, own)
@@ -52,14 +47,6 @@ def main() -> None:
         header = json.dumps({"ended": ended, "status": status, "length": len(data)})
         with open(replies, "wb", closefd=False) as stream:
             stream.write(header.encode() + b"\n" + data)
-
-
-def import_torch() -> None:
-    """Import torch where it is installed; one thread is enough for small answers."""
-    with contextlib.suppress(ImportError):
-        import torch
-
-        torch.set_num_threads(1)
 
 
 def private_streams():
@@ -75,7 +62,6 @@ def private_streams():
 
 def serve(job: dict, tasks: int | None, own: fence.Fence) -> tuple[str, int, bytes]:
     """Fork a child for one job; return how it ended, its exit status and what it reported."""
-    preload.preload(preload.text_of(job))
     with folders.empty_folder(job["scratch"]) as folder:
         job["folder"] = folder
         reading, writing = os.pipe()

@@ -99,6 +99,9 @@ MISTAKES = catalogue(
     variance_instead_of_deviation: spread="variance"
         You divide by the variance. Look at units: if the input is in metres, the variance is in
         square metres, and your answer should have no unit.
+    variance_and_an_epsilon_of_its_own: ignores(epsilon=1e-06), spread="variance"
+        You divide by the variance plus a small number of your own. Two things stand in the task
+        instead: the standard deviation, which has the unit of the input, and the argument epsilon.
     range_instead_of_deviation: spread="range"
         You divide by the range, the largest minus the smallest number. The standard deviation of
         your answer is then not 1.

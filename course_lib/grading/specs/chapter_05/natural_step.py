@@ -16,7 +16,7 @@ SCENES = {
     "the same again from a gradient of size 0.00001": (3, 0.3, 1e-5),
     "the gradient is around 1e-15": (4, 0.2, 1e-15),
     "the gradient is around 1e8, the radius 200": (2, 200.0, 1e8),
-    "the radius is 1e-10": (9, 1e-10, 1.0),
+    "23 parameters, the radius is 1e-10": (23, 1e-10, 1.0),
 }
 
 

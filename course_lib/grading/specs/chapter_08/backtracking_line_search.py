@@ -166,7 +166,9 @@ def probes(generator):
             "beyond": scene.beyond,
         }
         numbers = scene.expected * expected, max_kl, scene.factor, scene.tries, scene.ratio
-        calls.append(Probe(scene.title, (surrogate, kl, theta, step, *numbers)))
+        # Whoever forgets a test often forgets these cases too: the test is what to say first.
+        special = scene.expected <= 0 or min(scene.gain_edge, scene.kl_edge) < FAR
+        calls.append(Probe(scene.title, (surrogate, kl, theta, step, *numbers), extreme=special))
     return calls
 
 
@@ -199,6 +201,7 @@ def variant(
     max_steps, accept_ratio, *, sign=1.0, kl_test="at most", share="linear", equal="rejected",
     baseline="start", ascent=1.0, finite="checked", tries=0, first=0, failure="theta",
     choose="first", guard="positive", trial="from theta", both=True,
+    reported="fraction",
 ):  # fmt: skip
     """Shrink the fraction step by step, with options that commit mistakes."""
     failed = theta, 0.0
@@ -219,10 +222,10 @@ def variant(
             "no expectation": accept_ratio * fraction,
             "nothing": 0.0,
             "all of it": fraction * expected_improvement,
-            "none": -np.inf,
-        }[share]
+        }.get(share, np.nan)
         near = {"at most": kl <= max_kl, "less": kl < max_kl, "slack": kl <= 1.5 * max_kl}
-        tests = [near.get(kl_test, True), gain >= asked if equal == "accepted" else gain > asked]
+        enough = gain >= asked if equal == "accepted" else gain > asked
+        tests = [near.get(kl_test, True), enough or share == "none"]
         watched = [gain] * (share != "none") + [kl] * (kl_test != "none")  # what is computed
         if finite == "rejected by comparison" and np.isnan(watched).any():
             tests = [not kl > max_kl, not gain <= asked]
@@ -238,7 +241,7 @@ def variant(
     if not passed:
         return failed
     _, fraction, point = max(passed, key=lambda p: p[0]) if choose == "best" else passed[0]
-    return point, fraction
+    return point, fraction if reported == "fraction" else 1.0
 
 
 MISTAKES = catalogue(
@@ -328,6 +331,10 @@ MISTAKES = catalogue(
     flat_direction_tried: guard="negative"
         You search where the expected improvement is 0. The linear model promises nothing there, and
         the contract makes no try. A negative expectation you do handle.
+    fraction_is_one: reported="one"
+        Your new theta is right, but the fraction that you report with it is 1 whichever trial
+        passed. Whoever logs it would believe that every step was a full one. Compare the probes in
+        which the full step fails.
     best_of_all: choose="best"
         You evaluate all fractions and take the one with the largest improvement. The contract takes
         the first that passes, the longest step. It also saves the evaluations after it.

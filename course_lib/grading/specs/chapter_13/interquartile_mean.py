@@ -70,6 +70,8 @@ def variant(scores, *, cut="floor", ends="both", order="score", average="mean", 
         "floor": runs // 4,
         "nothing": 0,
         "ceiling": -(-runs // 4),
+        "nearest": round(runs / 4),
+        "half up": int(runs / 4 + 0.5),
         "eighth": runs // 8,
         "third": runs // 3,
         "percentiles": 0,
@@ -165,6 +167,11 @@ MISTAKES = catalogue(
         Where the number of runs is not divisible by 4 you leave out one run too many at either end.
         With five runs you keep one. The task says in which direction a quarter of the number is
         rounded.
+    rounded_to_the_nearest: cut="nearest"
+    rounded_half_up: cut="half up"
+        You round a quarter of the number of runs to the nearest whole number. With seven runs that
+        is one run more at either end than the task leaves out; with five runs you are right. The
+        task says in which direction it is rounded.
     between_percentiles: cut="percentiles"
         You keep the scores between the two quartiles that a percentile function reports. It
         interpolates, so with three, six or seven runs you lose one run more at either end than the
