@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -241,7 +242,9 @@ def test_records_are_kept_and_other_settings_refused(tmp_path, monkeypatch, caps
 
     def record(arm, seed, start):
         calls.append(seed)
-        return {"job": arm.described(seed), "accuracy": [0.1, 0.2], "seconds": 1.0}
+        found = {"samples": [0, 96], "accuracy": [0.1, 0.2], "seconds": 1.0, "greedy": 0.3}
+        steps = {"kl": [0.1, 0.3], "tv": [0.2, 0.1], "ratio": [1.0, 2.0]}
+        return {"job": arm.described(seed), **found, **steps}
 
     monkeypatch.setattr(study, "run_arm", record)
     monkeypatch.setattr(study, "pretrained", lambda *_, **__: None)
@@ -250,7 +253,9 @@ def test_records_are_kept_and_other_settings_refused(tmp_path, monkeypatch, caps
     (tmp_path / "a" / "0.json").unlink()
     study.main(["a", "--folder", str(tmp_path)])
     assert calls == [0, 1, 0]
-    assert sorted(f.name for f in tmp_path.rglob("*") if f.is_file()) == ["0.json", "1.json"]
+    assert sorted(f.name for f in tmp_path.rglob("*") if f.is_file()) == ["0.json", "1.json", "summary.json"]
+    (kept, _) = json.loads((tmp_path / "summary.json").read_text())["a"]
+    assert (kept["kl"], kept["accuracy"]) == (0.3, [0.1, 0.2])
     assert [r["job"]["seed"] for r in study.load_records(tmp_path)["a"]] == [0, 1]
     assert "a seed 1: J 0.100 -> 0.200" in capsys.readouterr().out
     monkeypatch.setattr(study, "ARMS", {"a": study.Arm(GRPO(divide=False), 3, seeds=2)})
@@ -270,6 +275,13 @@ def test_every_arm_was_run_with_its_settings(arm):
     for seed in range(study.ARMS[arm].seeds):
         record = json.loads((RESULTS / arm / f"{seed}.json").read_text())
         assert record["job"] == study.ARMS[arm].described(seed)
+
+
+def test_the_summary_is_of_the_records(tmp_path):
+    shutil.copytree(RESULTS, tmp_path / "language")
+    study.write_summary(tmp_path / "language")
+    made = (tmp_path / "language" / "summary.json").read_text()
+    assert made == (RESULTS / "summary.json").read_text()
 
 
 def gains(records, arm):

@@ -128,6 +128,23 @@ def load_records(folder: str | os.PathLike) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
+def write_summary(folder: Path) -> None:
+    """What the chapter reads, in one file: ``summary.json``, arm -> runs by seed.
+
+    Of each run the samples, the accuracy on the way, greedy accuracy, CPU seconds, and the largest
+    ``kl``, ``tv`` and ``ratio`` of all its updates (`learner.step_size`).
+    """
+    kept = {
+        arm: [
+            {k: r[k] for k in ("samples", "accuracy", "greedy", "seconds")}
+            | {k: max(r[k]) for k in ("kl", "tv", "ratio")}
+            for r in records
+        ]
+        for arm, records in load_records(folder).items()
+    }
+    write_whole(kept, folder / "summary.json")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what is missing, one run at a time on one core."""
     parser = argparse.ArgumentParser(description=__doc__)
