@@ -40,6 +40,11 @@ LIBRARY = {
     "tv_bound": bound,
 }
 EQUIVALENT = {
+    "grpo_loss": [
+        ("0.0 -> 1.0", "the ratio beyond an answer's end: the mask takes it out again"),
+        ("0.0 -> -1", "likewise"),
+        ("torch.where(mask, log_probs - old_log_probs, 0.0) -> log_probs - old_log_probs", "likewise"),
+    ],
     "std_weight": [("1 -> 0", "with no right answer the deviation is 0")],
     "tv_bound": [("new - old -> old - new", "only absolute differences count")],
 }
@@ -71,7 +76,7 @@ def grpo_advantages(rewards, divide, epsilon):
     for n, row in enumerate(rewards):
         out[n] = row - sum(row) / len(row)
         if divide:
-            out[n] /= math.sqrt(sum(out[n] ** 2) / len(row)) + epsilon
+            out[n] /= np.sqrt(sum(out[n] ** 2) / len(row)) + epsilon
     return out
 """,
     ],

@@ -33,17 +33,20 @@ def probes(generator):
         calls.append(
             Probe(f"{title}, edges {1 - low:g} and {1 + high:g}", (new, old, A, mask, low, high))
         )
-    for title, sign in (("all advantages positive", 1.0), ("all advantages negative", -1.0)):
+    for title, sign, low, high, far in (
+        ("all advantages positive, the upper range is the smaller one", 1.0, 0.4, 0.1, 0),
+        ("all advantages negative, the lower range is the smaller one", -1.0, 0.1, 0.4, 0),
+        ("log-probabilities around -900", 1.0, 0.2, 0.28, 900),
+    ):
         new, old, mask = tokens(generator, [3, 1], 3)
-        ratio = np.array([[0.5, 1.1, 2.0], [1.05, 1.0, 1.0]])
+        ratio = np.array([[0.5, 1.05, 2.0], [1.05, 1.0, 1.0]])
         new[mask] = old[mask] + np.log(ratio[mask])
-        calls.append(Probe(title, (new, old, sign * np.array([1.5, 0.7]), mask, 0.2, 0.28)))
+        A = sign * np.array([1.5, 0.7])
+        calls.append(Probe(title, (new - far, old - far, A, mask, low, high)))
     new, old, mask = tokens(generator, [2, 4], 4)
-    new, old = np.where(mask, old, new), old
+    new = np.where(mask, old, new)
     A = np.array([2.0, -0.5])
-    calls.append(Probe("the policy is still the old one", (new, old, A, mask, 0.2, 0.2)))
-    calls.append(Probe("log-probabilities around -900", (new - 900, old - 900, A, mask, 0.2, 0.2)))
-    return calls
+    return [*calls, Probe("the policy is still the old one", (new, old, A, mask, 0.2, 0.2))]
 
 
 def oracle(log_probs, old_log_probs, advantages, mask, clip_low, clip_high):
