@@ -253,7 +253,11 @@ def test_records_are_kept_and_other_settings_refused(tmp_path, monkeypatch, caps
     (tmp_path / "a" / "0.json").unlink()
     study.main(["a", "--folder", str(tmp_path)])
     assert calls == [0, 1, 0]
-    assert sorted(f.name for f in tmp_path.rglob("*") if f.is_file()) == ["0.json", "1.json", "summary.json"]
+    assert sorted(f.name for f in tmp_path.rglob("*") if f.is_file()) == [
+        "0.json",
+        "1.json",
+        "summary.json",
+    ]
     (kept, _) = json.loads((tmp_path / "summary.json").read_text())["a"]
     assert (kept["kl"], kept["accuracy"]) == (0.3, [0.1, 0.2])
     assert [r["job"]["seed"] for r in study.load_records(tmp_path)["a"]] == [0, 1]
@@ -277,11 +281,14 @@ def test_every_arm_was_run_with_its_settings(arm):
         assert record["job"] == study.ARMS[arm].described(seed)
 
 
-def test_the_summary_is_of_the_records(tmp_path):
+def test_the_summary_is_of_the_records(tmp_path, monkeypatch):
     shutil.copytree(RESULTS, tmp_path / "language")
     study.write_summary(tmp_path / "language")
     made = (tmp_path / "language" / "summary.json").read_text()
-    assert made == (RESULTS / "summary.json").read_text()
+    assert made == (RESULTS / "summary.json").read_text() == study.PACKAGED.read_text()
+    assert study.committed_runs() == json.loads(made)
+    monkeypatch.setattr(study, "RESULTS", tmp_path / "not there")
+    assert study.committed_runs() == json.loads(made)
 
 
 def gains(records, arm):

@@ -26,6 +26,9 @@ from .trpo import TRPO
 
 OFF = float("inf")
 HELD_OUT = 2000
+RESULTS = Path(__file__).resolve().parents[2] / "results" / "language"
+#: A notebook may run where only the package is installed, as in Colab.
+PACKAGED = Path(__file__).with_name("summary.json")
 #: Sixteen passes of four minibatches over each batch, and no region yet.
 PASSES = GRPO(epochs=16, pieces=4, learning_rate=3e-4)
 FREE_PASSES = replace(PASSES, clip_low=OFF, clip_high=OFF)
@@ -136,20 +139,32 @@ def write_summary(folder: Path) -> None:
     """
     kept = {
         arm: [
-            {k: r[k] for k in ("samples", "accuracy", "greedy", "seconds")}
+            {k: r[k] for k in ("samples", "greedy", "seconds")}
+            | {"accuracy": [round(x, 4) for x in r["accuracy"]]}
             | {k: max(r[k]) for k in ("kl", "tv", "ratio")}
             for r in records
         ]
         for arm, records in load_records(folder).items()
     }
     write_whole(kept, folder / "summary.json")
+    if folder.resolve() == RESULTS:
+        write_whole(kept, PACKAGED)
+
+
+def committed_runs() -> dict[str, list[dict[str, Any]]]:
+    """The summary of the committed runs: the repository's, or the copy in an installed package."""
+    file = RESULTS / "summary.json"
+    found: dict[str, list[dict[str, Any]]] = json.loads(
+        (file if file.is_file() else PACKAGED).read_text()
+    )
+    return found
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what is missing, one run at a time on one core."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("arms", nargs="*", default=list(ARMS), metavar="ARM")
-    parser.add_argument("--folder", type=Path, default=Path("results/language"))
+    parser.add_argument("--folder", type=Path, default=RESULTS)
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
     train, _ = split(addition(), HELD_OUT)

@@ -43,7 +43,10 @@ EQUIVALENT = {
     "grpo_loss": [
         ("0.0 -> 1.0", "the ratio beyond an answer's end: the mask takes it out again"),
         ("0.0 -> -1", "likewise"),
-        ("torch.where(mask, log_probs - old_log_probs, 0.0) -> log_probs - old_log_probs", "likewise"),
+        (
+            "torch.where(mask, log_probs - old_log_probs, 0.0) -> log_probs - old_log_probs",
+            "likewise",
+        ),
     ],
     "std_weight": [("1 -> 0", "with no right answer the deviation is 0")],
     "tv_bound": [("new - old -> old - new", "only absolute differences count")],
