@@ -17,10 +17,10 @@ WRONG = {
         "np.where(mask, => np.where(np.arange(mask.shape[1]) < mask.sum(1, keepdims=True),",
     ],
     "reference_kl": [
-        "x = log_probs - reference_log_probs => x = (log_probs - reference_log_probs).clamp(-5, 5)",
-        "x = log_probs - reference_log_probs => x = log_probs - reference_log_probs + 1e-4",
-        "x = log_probs - reference_log_probs => x = log_probs.clamp(min=-100) - reference_log_probs",
-        "return x**2 / 2 => return x**2 / 2 + 1e-10",
+        "log_ratio = log_probs - reference_log_probs => log_ratio = (log_probs - reference_log_probs).clamp(-5, 5)",
+        "log_ratio = log_probs - reference_log_probs => log_ratio = log_probs - reference_log_probs + 1e-4",
+        "log_ratio = log_probs - reference_log_probs => log_ratio = log_probs.clamp(min=-100) - reference_log_probs",
+        "return log_ratio**2 / 2 => return log_ratio**2 / 2 + 1e-10",
     ],
     "kl_in_reward": [
         "beta * k1 => min(beta, 10) * k1",
