@@ -65,18 +65,6 @@ ARMS = {
     "passes-trpo": Arm(TRPO(), 20),
     "stale-ignored": Arm(ONE_PASS, 120, lag=8, remember_sampler=False),
     "stale-clip": Arm(ONE_PASS, 120, lag=8),
-    "stale-tv": Arm(replace(ONE_PASS, clip_low=OFF, clip_high=OFF, max_tv=0.15), 120, lag=8),
-    "grpo-undivided": Arm(GRPO(divide=False), 120),
-    "grpo-divided": Arm(GRPO(), 120),
-    "grpo-clip-higher": Arm(GRPO(clip_high=0.28), 120, seeds=3),
-    "grpo-product": Arm(GRPO(ratio="product"), 120, seeds=3),
-    "grpo-mean": Arm(GRPO(ratio="mean", clip_low=0.07, clip_high=0.07), 120, seeds=3),
-    "grpo-tv": Arm(GRPO(clip_low=OFF, clip_high=OFF, max_tv=0.15), 120, seeds=3),
-    "grpo-kl": Arm(GRPO(beta=0.01), 120, seeds=3),
-    "group-2": Arm(GRPO(prompts=128, group=2), 120, seeds=3),
-    "group-4": Arm(GRPO(prompts=64, group=4), 120, seeds=3),
-    "group-16": Arm(GRPO(prompts=16, group=16), 120, seeds=3),
-    "group-32": Arm(GRPO(prompts=8, group=32), 120, seeds=3),
 }
 
 
