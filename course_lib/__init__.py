@@ -10,6 +10,7 @@ the ground up; imports go down only:
 ``experience``    environments, rollouts, running normalisation
 ``algorithms``    REINFORCE, A2C, natural gradient, TRPO, vine, PPO-penalty, PPO-clip: settings and
                   one update each; presets
+``language``      a tiny transformer whose answers can all be listed: RLOO, GRPO, PPO, TRPO on it
 ``training``      runs: the loop, checkpoints, evaluation
 ``show``          figures, GIFs, playable figures, source code in a notebook
 ``grading``       the judge of the exercises

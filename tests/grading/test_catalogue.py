@@ -28,6 +28,8 @@ HARD = (  # where students err more
     "conjugate_gradient",
     "backtracking_line_search",
     "ppo_clip_loss",
+    "reference_kl",
+    "grpo_loss",
 )
 CANCEL = {  # two mistakes that undo each other: the pair is right
     "finite_action_surrogate": {("mean_over_actions", "ratio_to_uniform")},

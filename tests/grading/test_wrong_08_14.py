@@ -1,4 +1,4 @@
-"""No wrong solution of chapters 8 to 14 hides where probes are comfortable."""
+"""No wrong solution of chapters 8 to 15 hides where probes are comfortable."""
 
 import pytest
 from wrong_08_14 import WRONG, sources

@@ -2,8 +2,11 @@
 
 They were written from the tasks' texts: caps that no ordinary input meets, added epsilons and
 tolerances, and changes of what belongs to the caller. Each is the task's solution with some text
-replaced, "old => new", several separated by ";;", or else a whole function.
+replaced, "old => new", several separated by ";;", or else a whole function. Those of chapter 15
+stand in `wrong_15`.
 """
+
+from wrong_15 import WRONG as CHAPTER_15
 
 IN_PLACE_SEARCH = """
 def backtracking_line_search(surrogate_fn, kl_fn, theta, full_step, expected_improvement, max_kl,
@@ -454,6 +457,7 @@ def slide_fisher_product(logits_fn, theta, vector, damping):
         IN_PLACE_POPULAR.replace("RESTORE", "theta[:] = old"),
         IN_PLACE_POPULAR.replace("RESTORE", "theta -= fraction * full_step"),
     ],
+    **CHAPTER_15,
 }
 
 

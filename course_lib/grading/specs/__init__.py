@@ -21,6 +21,7 @@ from . import (
     chapter_12,
     chapter_13,
     chapter_14,
+    chapter_15,
 )
 
 CHAPTERS = (
@@ -38,6 +39,7 @@ CHAPTERS = (
     chapter_12,
     chapter_13,
     chapter_14,
+    chapter_15,
 )
 TASKS: tuple[Spec, ...] = tuple(chain.from_iterable(chapter.TASKS for chapter in CHAPTERS))
 SPECS: dict[str, Spec] = {spec.name: spec for spec in TASKS}
