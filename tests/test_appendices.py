@@ -81,3 +81,29 @@ def test_a_row_points_at_what_exists(number, row):
         assert name in names_in(file)
     if exercise := row.get("exercise"):
         assert exercise in specs.SPECS
+
+
+# Modules whose names nobody imports by hand.
+INSIDE = {
+    *("checks", "registration", "spaces", "training.environment"),
+    *("experience.contract", "experience.envs.base", "experience.envs.making"),
+    *("experience.envs.pool", "experience.envs.recorder", "experience.envs.replay"),
+    *("experience.envs.visible_state", "show.study_pages", "show.tuning_page"),
+    *("training.exact_studies", "training.history", "training.interrupts", "training.keeper"),
+    *("training.lock", "training.loop", "training.run", "training.study_records"),
+    *("training.study_run", "training.study_tables"),
+}
+
+
+def test_the_library_page_has_every_module():
+    page = (ROOT / "appendices" / "f_api.md").read_text(encoding="utf-8")
+    shown = re.findall(r"automodule:: course_lib\.(\S+)", page)
+    files = [
+        path.relative_to(ROOT / "course_lib").with_suffix("")
+        for path in (ROOT / "course_lib").rglob("*.py")
+        if not path.name.startswith("_")
+    ]
+    modules = {".".join(file.parts) for file in files}
+    modules = {m for m in modules if m.split(".")[0] not in ("grading", "command_line")}
+    assert sorted(modules - INSIDE) == sorted(shown)
+    assert modules >= INSIDE

@@ -9,7 +9,7 @@ from .enumeration import Tree, prefix_probabilities
 
 
 def tv_bound(max_tv: Sequence[float] | Tensor) -> Tensor:
-    """Bound on |J(new) - L(new)| for rewards in [0, 1], Eq. (15.11).
+    """Bound on ``|J(new) - L(new)|`` for rewards in [0, 1], Eq. (15.11).
 
     Parameters
     ----------
