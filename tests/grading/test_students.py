@@ -168,7 +168,7 @@ def test_the_one_cause_is_named(case):
     [(task, *case) for task, cases in tasks.WRITTEN.items() for case in cases],
 )
 def test_what_students_write_is_called_by_its_name(task, source, mistake, solution_names):
-    names = dict(solution_names[task])
+    names = {"np": np} | solution_names[task]  # not every exercise imports it
     exec(source, names)
     verdict = judge_here(names[task], names)
     assert verdict.mistakes == (mistake,), verdict.as_text()
