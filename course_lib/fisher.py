@@ -34,7 +34,7 @@ def fisher_vector_product(
     """(F + damping I) v by differentiating the KL twice.
 
     The gradient of ``grad KL . v`` is the Hessian times v, because v does not depend on the
-    parameters. It costs about two forward and backward passes and never builds a matrix.
+    parameters. It costs about three gradients in arithmetic and never builds a matrix.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def fisher_vector_product(
     params = params.detach().requires_grad_()
     (gradient,) = grad(_scalar(kl_fn(params)), params, create_graph=True)
     (product,) = grad(gradient, params, grad_outputs=v)
-    return product + damping * v
+    return product + damping * v.detach()
 
 
 def double_backprop_operator(
@@ -141,7 +141,7 @@ def gauss_newton_vector_product(
     (tangent,) = grad(pulled_back, u, v, retain_graph=True)  # D v
     cotangent = (M @ tangent.unsqueeze(-1)).squeeze(-1) / len(outputs)
     (product,) = grad(outputs, params, cotangent)
-    return product + damping * v
+    return product + damping * v.detach()
 
 
 def fisher_operator(
