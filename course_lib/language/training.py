@@ -77,7 +77,7 @@ def improve(
     measured : int
         J is measured so many times on the way, evenly.
     lag : int
-        Answers come from the policy of so many updates ago.
+        Answers come from the oldest of the last so many policies; 0 and 1 are the policy itself.
     remember_sampler : bool
         Without it the old log-probabilities are those of the policy as it is before the update,
         whoever drew the answers.
