@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 CONSTRAINTS = Path(__file__).with_name("constraints.txt")
 NOTEBOOKS = sorted(
     path
-    for folder in ("chapters", "exercises", "solutions")
+    for folder in ("appendices", "chapters", "exercises", "solutions")
     for path in (ROOT / folder).glob("*.ipynb")
 )
 # What a Colab runtime has before the first cell runs, of all that the course could need.
