@@ -5,10 +5,18 @@ are checked by the values, so whatever makes settings when it is imported must c
 """
 
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+
+PAGE = "appendices/f_api"
+
+
+def make_settings(app: Sphinx, env: BuildEnvironment, pages: list[str]) -> None:
+    """Import what makes every preset, if the page of the library is going to be read."""
+    if PAGE in pages:
+        import course_lib.training.study  # noqa: F401 for what its import does
 
 
 def setup(app: Sphinx) -> dict[str, object]:
     """Register the extension with Sphinx."""
-    import course_lib.training.study  # noqa: F401 its import makes every preset
-
+    app.connect("env-before-read-docs", make_settings)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
