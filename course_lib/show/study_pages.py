@@ -93,8 +93,9 @@ def _draw(
     """Learning curves of every seed, and the final scores; returns the caption."""
     columns = min(4, len(table))
     rows = -(-len(table) // columns)
+    size = 3.2 * columns, 2.3 * rows
     figure, axes = plt.subplots(
-        rows, columns, figsize=(3.2 * columns, 2.3 * rows), squeeze=False, sharex=True, sharey=True
+        rows, columns, figsize=size, squeeze=False, sharex=True, sharey=True, layout="constrained"
     )
     bar = study.solved.get(env_id)
     for axis in axes.flat[len(table) :]:
@@ -113,7 +114,6 @@ def _draw(
         axis.tick_params(labelsize=6)
     figure.supxlabel("environment steps", fontsize=8)
     figure.supylabel("deterministic return", fontsize=8)
-    figure.tight_layout()
     figure.savefig(file, dpi=80, metadata={"Software": None})
     plt.close(figure)
     return (

@@ -12,6 +12,7 @@ import pytest
 
 from course_lib.grading import specs
 from course_lib.grading.judge import judge_notebook
+from course_lib.grading.notebook import read_code_cells
 from course_lib.grading.sandbox.client import Sandbox
 from course_lib.grading.sandbox.preload import modules_for, names_of, needed
 from course_lib.grading.states import State
@@ -331,11 +332,11 @@ def test_helpers_of_a_task_are_importable_and_nothing_else_is(write_notebook, sa
 @pytest.mark.parametrize("task", [spec.name for spec in specs.TASKS if spec.helpers])
 def test_the_helpers_that_a_task_lists_can_be_imported(task, sandbox, tmp_path):
     spec = specs.SPECS[task]
-    source = SOLUTIONS / f"{spec.exercise}.py"
-    tree = ast.parse(source.read_text("utf-8"))
+    (source,) = SOLUTIONS.glob(f"{spec.exercise}.*")
+    tree = ast.parse("\n\n".join(cell.source for cell in read_code_cells(source)))
     (function,) = [node for node in tree.body if getattr(node, "name", "") == task]
     function.body[1:1] = [ast.Import([ast.alias(helper)]) for helper in spec.helpers]
-    changed = tmp_path / source.name
+    changed = tmp_path / f"{spec.exercise}.py"
     changed.write_text(ast.unparse(ast.fix_missing_locations(tree)), "utf-8")
     (verdict,) = judge_notebook(changed, [spec], sandbox)
     assert verdict.state is State.RIGHT, verdict.as_text()
