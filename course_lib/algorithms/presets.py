@@ -11,8 +11,8 @@ from .reinforce import ReinforceSettings
 from .settings import Settings
 from .trpo import TRPOSettings
 
-# What the algorithms below share with PPO and TRPO on the same task, so that they can be compared;
-# results/tuning says what was tried of the rest.
+# What all algorithms share on a task, so that they can be compared; results/tuning.md says what was
+# tried of the rest.
 _CARTPOLE: dict[str, Any] = dict(n_envs=32)
 _SWINGUP: dict[str, Any] = dict(
     n_envs=16,
@@ -36,7 +36,7 @@ PRESETS: dict[tuple[str, str], Settings] = {
     # larger minibatches than there, with a learning rate to match: on a CPU the time per gradient
     # step grows much more slowly than the minibatch.
     ("ppo", "CartPole-v1"): PPOSettings(
-        n_envs=32,
+        **_CARTPOLE,
         horizon=64,
         gamma=0.98,
         gae_lambda=0.8,
@@ -50,39 +50,30 @@ PRESETS: dict[tuple[str, str], Settings] = {
     # seeds 10 to 29 by when a run arrives: without annealing all did within 520,000 steps. Of what
     # helped, rewards times 0.1 need relu: with tanh three runs of eight had not arrived after
     # 600,000. Annealing was chosen since, on other seeds, for how a run of 1,000,000 steps ends:
-    # see results/tuning.md.
+    # seven of nine end at 330 or more, see results/tuning.md.
     ("ppo", "CartPoleSwingUp-v0"): PPOSettings(
-        n_envs=16,
+        **_SWINGUP,
         horizon=256,
-        gamma=0.995,
         gae_lambda=0.95,
-        activation="relu",
-        initial_log_std=0.5,
         learning_rate=2e-3,
         epochs=10,
         minibatch_size=1024,
         entropy_coef=-0.005,
-        reward_factor=0.1,
     ),
     # Few epochs: with 10 instead of 6, two runs of nine had not arrived after 160,000 steps. Chosen on
     # seeds 10 to 20.
     ("ppo", "LunarLanderContinuous-v3"): PPOSettings(
-        n_envs=16,
+        **_LANDER,
         horizon=256,
-        gamma=0.999,
         gae_lambda=0.95,
-        activation="relu",
-        initial_log_std=0.0,
         learning_rate=1e-3,
         epochs=6,
         minibatch_size=512,
-        normalize_observations=True,
-        reward_factor=0.1,
     ),
     # Nothing anneals TRPO's policy step, so its size decides how steady the end is: with max_kl 0.05
     # no seed of three held 475, with 0.01 and a longer lambda both of two did.
     ("trpo", "CartPole-v1"): TRPOSettings(
-        n_envs=32,
+        **_CARTPOLE,
         horizon=64,
         gamma=0.99,
         gae_lambda=0.95,
@@ -95,43 +86,34 @@ PRESETS: dict[tuple[str, str], Settings] = {
     # Rewards times 0.1, for returns of hundreds are beyond a fresh critic's reach. Chosen on seeds 10
     # to 28, all of which arrive; of seeds 0 to 9 two do not, and results/benchmarks says what they did.
     ("trpo", "CartPoleSwingUp-v0"): TRPOSettings(
-        n_envs=16,
+        **_SWINGUP,
         horizon=256,
-        gamma=0.995,
         gae_lambda=0.95,
-        activation="relu",
-        initial_log_std=0.5,
         learning_rate=2e-3,
         max_kl=0.01,
         damping=0.1,
         critic_epochs=10,
         minibatch_size=1024,
-        reward_factor=0.1,
     ),
     # Chosen on seeds 10 to 20, by when a run first evaluates at 200 and by whether it stays there.
     # The damping decides: 0.1 arrives after 60,000 steps in the median, 0.01 after 130,000. With
     # gamma 0.99 runs arrive as early but then average 208 instead of 232.
     ("trpo", "LunarLanderContinuous-v3"): TRPOSettings(
-        n_envs=16,
+        **_LANDER,
         horizon=128,
-        gamma=0.999,
         gae_lambda=0.95,
-        activation="relu",
-        initial_log_std=0.0,
         learning_rate=2e-3,
         max_kl=0.01,
         damping=0.1,
         critic_epochs=15,
         minibatch_size=256,
         max_grad_norm=None,
-        normalize_observations=True,
-        reward_factor=0.1,
     ),
     # A2C takes one gradient step per rollout, hence short rollouts. This is the agent that the book's
     # chapters start from and improve on, so it is left lightly tuned: after 100,000 steps three of
     # seeds 0 to 9 evaluate at 475 or more.
     ("a2c", "CartPole-v1"): A2CSettings(
-        n_envs=32,
+        **_CARTPOLE,
         horizon=8,
         gamma=0.98,
         gae_lambda=0.8,
