@@ -242,6 +242,16 @@ def test_markers_that_do_not_pair_are_an_error(source):
         generate.without_solutions(source)
 
 
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "exercises").glob("*.ipynb")), ids=lambda path: path.stem
+)
+def test_an_exercise_says_how_hard_each_task_is_and_how_long_it_takes(path):
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    text = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+    rows = re.findall(r"^\|.*`(\w+)`.*(?:minutes?|hours?|hour and a half)\b.*\|$", text, re.M)
+    assert sorted(rows) == sorted(t.name for t in specs.TASKS if t.exercise == path.stem)
+
+
 def test_no_solution_reaches_the_exercise():
     text = (ROOT / "exercises" / NAME).read_text(encoding="utf-8")
     for word in ("SOLUTION", "solution", "return rewards", "reversed(range"):
