@@ -45,7 +45,7 @@ PRESETS: dict[tuple[str, str], Settings] = {
         minibatch_size=512,
     ),
     # Crashing at once pays more than hanging, and a policy that commits early ends there. An initial
-    # sigma of e, far wider than the actions' range, keeps it looking: all actions are then tried at
+    # sigma of e, far wider than the range of actions, keeps it looking: most actions are then tried at
     # full force, in both directions. With sigma e^0.5 and a price on noise two runs of seven ended
     # below 330. Annealing is for the end of a run of 1,000,000 steps. Rewards times 0.1 need relu:
     # with tanh three runs of eight had not arrived after 600,000. results/tuning.md has the numbers.
