@@ -45,8 +45,8 @@ PRESETS: dict[tuple[str, str], Settings] = {
     ),
     # Crashing at once pays more than hanging, and a policy that commits early ends there. Two things
     # keep it looking. An initial sigma of e is far wider than the range of actions, so most actions
-    # are tried at full force. And small steps commit late: with this learning rate no run of ten
-    # stayed at the crash, with twice as much one of nine did on other seeds, with three times one of
+    # are tried at full force. And small steps commit late: with this learning rate no run of eleven
+    # stayed at the crash, with twice as much one of fourteen did on other seeds, with three times one of
     # three. Annealing makes the end of a run of 1,000,000 steps steady. Rewards times 0.1 need relu:
     # with tanh three runs of eight had not arrived after 600,000. results/tuning.md has the numbers.
     ("ppo", "CartPoleSwingUp-v0"): PPOSettings(
