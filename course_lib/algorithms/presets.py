@@ -118,8 +118,9 @@ PRESETS: dict[tuple[str, str], Settings] = {
         gae_lambda=0.8,
         learning_rate=5e-3,
     ),
+    # The best of eight settings. In none of them did a run of 200,000 steps leave the crash.
     ("a2c", "CartPoleSwingUp-v0"): A2CSettings(
-        **_SWINGUP, horizon=32, initial_log_std=1.0, learning_rate=2e-3
+        **_SWINGUP, horizon=8, initial_log_std=1.0, learning_rate=2e-3
     ),
     ("a2c", "LunarLanderContinuous-v3"): A2CSettings(**_LANDER, horizon=32, learning_rate=2e-3),
     # REINFORCE looks as far as the rollout goes, and takes one gradient step for it.
