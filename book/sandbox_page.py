@@ -1,0 +1,89 @@
+"""Sphinx extension: writes the policies that the sandbox page runs, as a script beside its own.
+
+A page opened from disk may not fetch a file, but it may load a script: ``sandbox_policies.js`` holds
+the weights of ``results/sandbox``, float32 in base64, so that not a bit is lost.
+"""
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+from numpy.typing import NDArray
+from sphinx.application import Sphinx
+
+PAGE, SCRIPT = "sandbox", "_static/sandbox_policies.js"
+#: What the page shows first, and what with: (run, step).
+SHOWN = {("swingup-ppo-112", 491_520)}
+COMPARED = {("swingup-ppo-112", 65_536)}
+NOTES: dict[tuple[str, int], str] = {}
+
+
+def policies(folder: Path) -> list[dict]:
+    """What ``sandbox.js`` calls a policy, for every one in ``results/sandbox``."""
+    found = []
+    for name, run in read_runs(folder).items():
+        title = f"{run['algorithm'].upper()}, seed {run['seed']}"
+        for checkpoint in run["checkpoints"]:
+            step, mean = checkpoint["step"], checkpoint["returns"]["deterministic"]["mean"]
+            weights = read_weights(folder, name, step)
+            log_std = weights.get("log_std")
+            label = f"{step:,} steps: return {mean:.0f}".replace("-", "\N{MINUS SIGN}")
+            found.append(
+                {
+                    "env": run["env"],
+                    "run": title,
+                    "label": label,
+                    "title": f"{title}, {label}",
+                    "note": NOTES.get((name, step), ""),
+                    "shown": (name, step) in SHOWN,
+                    "compared": (name, step) in COMPARED,
+                    "sizes": run["sizes"],
+                    "activation": run["activation"],
+                    "logStd": None if log_std is None else float(log_std[0]),
+                    "theta": encoded(weights["net.theta"]),
+                }
+            )
+    return found
+
+
+def read_runs(folder: Path) -> dict[str, dict[str, Any]]:
+    """The records of the runs in a folder, by name; a ValueError if there are none."""
+    runs = {file.stem: json.loads(file.read_text()) for file in sorted(folder.glob("*.json"))}
+    if not runs:
+        raise ValueError(f"{folder} holds no policies: python -m book.sandbox trains them")
+    return runs
+
+
+def read_weights(folder: Path, name: str, step: int) -> dict[str, NDArray]:
+    """The arrays of one policy by their names in the library: ``net.theta``, maybe ``log_std``."""
+    arrays = safetensors.numpy.load_file(folder / f"{name}.safetensors")
+    found = {
+        key.partition("/")[2]: np.asarray(x)
+        for key, x in arrays.items()
+        if key.partition("/")[0] == str(step)
+    }
+    if not found:
+        raise ValueError(f"{name}.safetensors holds no policy of step {step}: {sorted(arrays)}")
+    return found
+
+
+def encoded(x: NDArray) -> str:
+    """The bytes of float32 numbers, the lowest byte first, in base64."""
+    return base64.b64encode(x.astype(np.dtype("<f4")).tobytes()).decode()
+
+
+def write_script(app: Sphinx, exception: Exception | None) -> None:
+    """Write the script into the built book, if that has the page."""
+    if exception is None and PAGE in app.env.found_docs:
+        data = json.dumps(policies(Path(app.srcdir) / "results" / "sandbox"), indent=1)
+        text = f"window.SANDBOX_POLICIES = {data};\n"
+        (Path(app.outdir) / SCRIPT).write_text(text, encoding="utf-8")
+
+
+def setup(app: Sphinx) -> dict[str, object]:
+    """Register the extension with Sphinx."""
+    app.connect("build-finished", write_script)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
