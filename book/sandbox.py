@@ -34,6 +34,7 @@ class Recipe:
     ----------
     algorithm, env_id : str
     seed, total_steps : int
+        The learning rate falls to 0 over all steps; training ends with the last policy that is kept.
     kept : tuple of int
         The steps of training whose policies are kept; each is the end of an update, or 0.
     """
@@ -51,11 +52,9 @@ RECIPES = {
         "CartPoleSwingUp-v0",
         112,
         1_000_000,
-        (0, 32_768, 65_536, 98_304, 131_072, 229_376, 491_520, 1_003_520),
+        (0, 32_768, 65_536, 98_304, 131_072, 229_376, 491_520),
     ),
-    "swingup-ppo-115": Recipe(
-        "ppo", "CartPoleSwingUp-v0", 115, 1_000_000, (98_304, 491_520, 1_003_520)
-    ),
+    "swingup-ppo-115": Recipe("ppo", "CartPoleSwingUp-v0", 115, 1_000_000, (98_304, 491_520)),
     "cartpole-ppo-0": Recipe(
         "ppo", "CartPole-v1", 0, 100_000, (0, 6_144, 10_240, 20_480, 40_960, 100_352)
     ),
@@ -78,7 +77,7 @@ def write_run(name: str, recipe: Recipe) -> None:
     weights: dict[str, NDArray] = {}
     checkpoints: list[dict[str, Any]] = []
 
-    def keep(step: int, agent: Agent) -> None:
+    def keep(step: int, agent: Agent) -> bool:
         if step in recipe.kept:
             for key, tensor in agent.policy.state_dict().items():
                 weights[f"{step}/{key}"] = tensor.numpy().copy()
@@ -87,6 +86,7 @@ def write_run(name: str, recipe: Recipe) -> None:
                 for kind, greedy in (("deterministic", True), ("sampled", False))
             }
             checkpoints.append({"step": step, "returns": returns})
+        return step >= max(recipe.kept)
 
     history = train(
         recipe.env_id, settings, recipe.total_steps, recipe.seed, progress=False, callback=keep
@@ -131,7 +131,7 @@ def readme(runs: Mapping[str, dict[str, Any]]) -> str:
         made = ", ".join(f"{key} {value}" for key, value in run["made"].items())
         lines += [
             f"## {name}",
-            f"{run['algorithm']} on {run['env']}, seed {run['seed']}, {run['total_steps']:,} steps. "
+            f"{run['algorithm']} on {run['env']}, seed {run['seed']}, a schedule of {run['total_steps']:,} steps. "
             f"Made with {made}.",
             f"| step | most probable, {run['episodes']} episodes | sampled |\n"
             "| ---: | ---: | ---: |\n"
