@@ -38,7 +38,10 @@ NOTES = {
         "swingup-ppo-112",
         229_376,
     ): "A relapse: its mean action, taken alone, often fails; its noise hides that.",
-    ("swingup-ppo-112", 262_144): "It swings up and balances from every start that was tried.",
+    (
+        "swingup-ppo-112",
+        262_144,
+    ): "The relapse is over: it swings up and balances, from most starts.",
     ("swingup-ppo-115", 98_304): "Another seed, which has also learned to drive off at once.",
     ("swingup-ppo-115", 262_144): "A quarter of a million steps, and it still does.",
     ("cartpole-ppo-0", 0): "Before training: left or right, nearly like a coin.",
