@@ -107,7 +107,7 @@ def main(arguments: list[str]) -> None:
     print(f"{len(states) - 1} steps; upright to the end from {risen_after(states):.2f} s on")
     title = (
         "A cart on a track moves to and fro until the pole that hangs from it has swung up, and "
-        f"balances it. The pole stands upright after {risen_after(states):.1f} seconds, to the end."
+        f"balances it. The pole stands upright after {risen_after(states):.2f} seconds, to the end."
     )
     (STATIC / "swingup.svg").write_text(moving_picture(states, title))
     draw_card(states, STATIC / "card.png")

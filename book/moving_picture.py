@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from course_lib.experience.envs.swingup import LENGTH, TIME_STEP, X_LIMIT
 
 METRE = 150  # units of the drawing
-WIDE, TRACK, FLOOR = 800, 175, 420  # width, height of the track, height of the whole
+WIDE, CEILING, TRACK, FLOOR = 800, 56, 175, 420  # width, and heights from above
 TOP, BOTTOM, LEFT, RIGHT = 318, 396, 96, 776  # of the curve
 EVERY = 4  # steps between two key frames: 25 in a second, and straight moves between them
 REST = 0.12  # share of the loop in which the last state stands
@@ -22,6 +22,7 @@ SLOWER = 2  # the picture takes so many times as long as the episode
 STYLE = """
 .swing { --ground: #fdfcfa; --ink: #20252d; --quiet: #59616d; --faint: #c9c6bd; --cart: #1b5799; --pole: #b4560a; }
 .swing text { font: 500 15px system-ui, "Segoe UI", Roboto, "Noto Sans", "Liberation Sans", sans-serif; fill: var(--quiet); }
+@media (max-width: 600px) { .swing text { font-size: 23px; } }
 .swing-rail { stroke: var(--faint); stroke-width: 3; stroke-linecap: round; }
 .swing-cart { fill: var(--cart); }
 .swing-pole { stroke: var(--pole); stroke-width: 8; stroke-linecap: round; }
@@ -74,7 +75,7 @@ def moving_picture(states: NDArray, title: str) -> str:
         for side in (-1, 1)
     )
     last = len(states) - 1
-    return f"""<svg class="swing" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDE} {FLOOR}" role="img" aria-label="{title}">
+    return f"""<svg class="swing" xmlns="http://www.w3.org/2000/svg" viewBox="0 {CEILING} {WIDE} {FLOOR - CEILING}" role="img" aria-label="{title}">
 <style>{STYLE}{_rules(moves, last, seconds)}</style>
 <path class="swing-rail" d="M{WIDE / 2 - METRE * X_LIMIT:.0f} {TRACK}H{WIDE / 2 + METRE * X_LIMIT:.0f}"/>{stops}
 {ghosts}<path class="swing-trail" d="{_path(tips[: risen + 1 : 2])}"/>
