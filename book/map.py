@@ -120,7 +120,7 @@ def drawing(chapters: dict[int, tuple[str, str]]) -> str:
 def _links(numbers: list[int], chapters: dict[int, tuple[str, str]]) -> str:
     """Chapter numbers, linked where there is a page."""
     return ", ".join(
-        f"[{n}](../chapters/{chapters[n][0]})" if n in chapters else str(n) for n in numbers
+        f"[{n}](../chapters/{chapters[n][0]}.ipynb)" if n in chapters else str(n) for n in numbers
     )
 
 
@@ -140,7 +140,7 @@ def page(root: Path) -> str:
     for chapter, needs in NEEDS.items():
         name, title = chapters.get(chapter, ("", ""))
         label = (
-            f"[{chapter}. {title}](../chapters/{name})"
+            f"[{chapter}. {title}](../chapters/{name}.ipynb)"
             if name
             else f"{chapter}. {PLANNED[chapter]} (not written yet)"
         )

@@ -90,7 +90,7 @@ def page(root: Path) -> str:
             parts.append(f"\n## {title}\n\n{SCRIPT.format(path.name)}\n")
         else:
             title = cells[0][1].splitlines()[0].lstrip("# ")
-            parts.append(f"\n## {title}\n\n[Open the exercise](../exercises/{stem})\n")
+            parts.append(f"\n## {title}\n\n[Open the exercise](../exercises/{stem}.ipynb)\n")
         parts.append("| Task | What it asks, and practises | How hard | Time |\n|---|---|---|---|")
         for spec in TASKS:
             if spec.exercise == stem:

@@ -25,7 +25,7 @@ def test_every_chapter_is_on_the_map_and_every_other_has_a_planned_title():
     page = book_map.page(ROOT)
     for number, (name, title) in CHAPTERS.items():
         assert f'href="../chapters/{name}.html"' in page
-        assert f"[{number}. {title}](../chapters/{name})" in page
+        assert f"[{number}. {title}](../chapters/{name}.ipynb)" in page
 
 
 @pytest.mark.parametrize("number", CHAPTERS)
