@@ -43,7 +43,7 @@ PLANNED = {
     12: "Implementation matters",
     13: "Which one",
 }
-STEP, TOP, DOT, WIDE = 44, 30, 132, 480  # units of the drawing
+STEP, TOP, DOT, WIDE = 44, 30, 100, 370  # units of the drawing
 HEAD = """# The map: what leads to what
 
 Every chapter, and what it builds on. A line leads from a chapter to one that needs it, always

@@ -22,7 +22,7 @@ SLOWER = 2  # the picture takes so many times as long as the episode
 STYLE = """
 .swing { --ground: #fdfcfa; --ink: #20252d; --quiet: #59616d; --faint: #c9c6bd; --cart: #1b5799; --pole: #b4560a; }
 .swing text { font: 500 15px system-ui, "Segoe UI", Roboto, "Noto Sans", "Liberation Sans", sans-serif; fill: var(--quiet); }
-@media (max-width: 600px) { .swing text { font-size: 23px; } }
+@media (max-width: 600px) { .swing text { font-size: 21px; } }
 .swing-rail { stroke: var(--faint); stroke-width: 3; stroke-linecap: round; }
 .swing-cart { fill: var(--cart); }
 .swing-pole { stroke: var(--pole); stroke-width: 8; stroke-linecap: round; }
