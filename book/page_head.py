@@ -6,7 +6,7 @@ icon for browsers that take no SVG. The card's picture needs a whole address, wh
 """
 
 import re
-from html import escape
+from html import escape, unescape
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -53,7 +53,7 @@ def describe(
 ) -> None:
     """Add the tags to the page's head."""
     home = published_at(address(Path(app.srcdir)))
-    title = re.sub(r"<[^>]+>", "", context.get("title", ""))
+    title = unescape(re.sub(r"<[^>]+>", "", context.get("title", "")))
     tags = {
         "og:type": "article",
         "og:site_name": app.config.html_title or app.config.project,

@@ -53,7 +53,7 @@ def test_what_a_folded_cell_shows_stands_above_its_code(page):
 
 
 def test_the_picture_of_the_hook_also_stands_in_the_opening(page):
-    places = [m.start() for m in re.finditer('alt="hooked"', page)]
+    places = [m.start() for m in re.finditer('<img alt="hooked"', page)]
     assert len(places) == 2
     assert page.index("A puzzle that") < places[0] < page.index("You will be able to") < places[1]
 
