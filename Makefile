@@ -43,9 +43,11 @@ browser:  ## install Debian's Chromium and its driver, for the browser tests
 grade: $(INSTALLED)  ## check the exercises you have written
 	$(BIN)/python -m pytest exercises
 
-exercises: $(INSTALLED)  ## derive the exercises from the solutions, and appendix B from the chapters
+exercises: $(INSTALLED)  ## derive the exercises from the solutions, and from the chapters appendix B, the map and the tasks
 	$(BIN)/python -m course_lib.grading.generate
 	$(BIN)/python -m book.appendices
+	$(BIN)/python -m book.map
+	$(BIN)/python -m book.tasks
 
 benchmarks: $(INSTALLED)  ## measure what is missing in results/benchmarks beside other libraries
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[compare,fast]'

@@ -33,7 +33,7 @@ while (text.nextNode())
 const all = selector => [...document.querySelectorAll(selector)];
 return {
   ids: all('[id]').map(e => e.id),
-  links: all('a[href]').map(e => e.href),
+  links: all('a[href]').map(e => new URL(e.getAttribute('href'), document.baseURI).href),
   labelled: all('div.math[id]').filter(e => e.querySelector('mjx-mlabeledtr')).map(e => e.id),
   raw: all('.math').filter(e => !e.querySelector('mjx-container')).map(e => e.textContent),
   errors: all('mjx-merror, merror').map(e => e.textContent),
@@ -65,6 +65,20 @@ for (const e of document.querySelectorAll(arguments[0])) {
   if (ratio < 4.5) poor.push(`${ratio.toFixed(2)}: ${e.textContent.trim().slice(0, 60)}`);
 }
 return poor;
+"""
+
+
+# How many characters of a page's own text fit in its lines.
+MEASURE = """
+const paragraphs = [...document.querySelectorAll('.bd-article section > p')];
+const p = paragraphs.find(e => e.textContent.length > 200 && !e.querySelector('mjx-container'));
+const line = document.createElement('span');
+line.style.cssText = 'position: absolute; visibility: hidden; white-space: nowrap';
+line.textContent = p.textContent;
+p.append(line);
+const wide = line.getBoundingClientRect().width;
+line.remove();
+return p.clientWidth / (wide / p.textContent.length);
 """
 
 
@@ -213,6 +227,12 @@ def test_no_page_scrolls_sideways_on_a_phone(chromium, html):
         if width > 390:
             wide[name] = width
     assert wide == {}
+
+
+def test_a_line_of_text_has_about_seventy_characters(chromium, html):
+    for name in ("intro.html", "chapters/01_policy_gradients.html"):
+        open_page(chromium, html / name, width=1400)
+        assert 64 <= chromium.execute_script(MEASURE) <= 78, name
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
