@@ -31,14 +31,18 @@ test: $(INSTALLED)  ## run all tests (pages in a real browser too, where one is 
 colab: $(INSTALLED)  ## run every notebook alone, in an environment with Colab's versions
 	$(BIN)/python -m pytest tests/colab/notebooks_in_colab.py
 
-browser:  ## install Debian's Chromium and its driver, for the browser tests
-	@if command -v chromium >/dev/null && command -v chromedriver >/dev/null; then \
-		echo "Chromium and its driver are installed."; \
-	else \
+browser:  ## install Debian's Chromium and its driver, and axe-core from npm, for the browser tests
+	@missing=; for pair in chromium:chromium chromedriver:chromium-driver npm:npm; do \
+		command -v $${pair%%:*} >/dev/null || missing="$$missing $${pair#*:}"; \
+	done; \
+	if test -n "$$missing"; then \
 		sudo=; test "$$(id -u)" = 0 || sudo=sudo; \
 		$$sudo apt-get update -qq && \
-		$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium chromium-driver; \
+		$$sudo env DEBIAN_FRONTEND=noninteractive \
+			apt-get install -y -qq --no-install-recommends $$missing || exit 1; \
 	fi
+	@npm ci --prefix tests/axe --silent --no-audit --no-fund
+	@echo "Chromium, its driver and axe-core are installed."
 
 grade: $(INSTALLED)  ## check the exercises you have written
 	$(BIN)/python -m pytest exercises

@@ -53,5 +53,8 @@ def chromium(tmp_path_factory):
     # Given the path of the driver, Selenium does not go looking for one to download.
     service = webdriver.ChromeService(executable_path=driver)
     window = webdriver.Chrome(options=options, service=service)
+    # A long page on a busy machine: nothing here is decided by how long it takes.
+    window.command_executor.client_config.timeout = 600
+    window.set_script_timeout(590)
     yield window
     window.quit()

@@ -1,19 +1,28 @@
-"""Every page of the built book in a browser: from a file, without a network, also on a phone."""
+"""Every page of the built book in a browser: from a file, without a network, also on a phone.
 
+A page is opened once from its file and looked at in light and in dark, at three widths; and once from
+a server on this machine.
+"""
+
+import functools
+import http.server
 import json
 import re
+import threading
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import pytest
 
 from book.build import build, table_of_contents
 from book.notebooks import AGAIN
 from book.tagged_equations import TAG_COMMAND, anchor
+from tests import accessibility as axe
 
 ROOT = Path(__file__).resolve().parent.parent
 LEFT, RIGHT = "\ue012", "\ue014"
 LOCAL = ("file:", "data:", "blob:", "about:")
+PHONE, TABLET, DESKTOP = WIDTHS = (320, 768, 1400)
 
 # Folded answers are opened: what they hold is part of the page.
 READY = """
@@ -67,6 +76,8 @@ for (const e of document.querySelectorAll(arguments[0])) {
 return poor;
 """
 
+THEME = "return document.documentElement.dataset.theme"
+INK = ".book-card, .book-card *, .playable *, .film *, summary"
 
 RESET = """
 arguments[0].value = arguments[0].defaultValue;
@@ -96,37 +107,82 @@ def built(page):
     return Path(page).with_suffix(".html").as_posix()
 
 
-def open_page(browser, file, width=1280, scheme="light"):
-    """Open a file at a width, in light or dark mode, and wait until its equations are typeset."""
-    phone = width < 600
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": phone}
+def set_width(browser, width):
+    """Make the window so many CSS pixels wide."""
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+
+
+def set_scheme(browser, scheme):
+    """Tell pages that the reader's system is light or dark."""
     media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
-    browser.get(file.as_uri())
+
+
+def open_page(browser, address, width=DESKTOP, scheme="light"):
+    """Open a page at a width, in light or dark mode, and wait until its equations are typeset."""
+    set_width(browser, width)
+    set_scheme(browser, scheme)
+    browser.get(address)
     browser.execute_async_script(READY)
+
+
+def heard(browser, scheme):
+    """What the page of this scheme asked for since the last call, and its errors in the console."""
+    events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    return {
+        "requests": [
+            event["params"]["request"]["url"]
+            for event in events
+            if event["method"] == "Network.requestWillBeSent"
+            and event["params"]["documentURL"].startswith(scheme)  # not the browser's own pages
+        ],
+        "console": [
+            entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"
+        ],
+    }
 
 
 @pytest.fixture(scope="module")
 def findings(chromium, html):
-    """What is found on each page, opened once on a wide screen, and what it asked for."""
+    """What is found on each page, opened once from its file, and what it asked for."""
     found = {}
-    for kind in ("browser", "performance"):
-        chromium.get_log(kind)
+    heard(chromium, "file:")
     for name, file in pages_of(html).items():
-        open_page(chromium, file)
-        found[name] = chromium.execute_script(FINDINGS)
-        entries = chromium.get_log("performance")
-        events = [json.loads(entry["message"])["message"] for entry in entries]
-        found[name]["requests"] = [
-            event["params"]["request"]["url"]
-            for event in events
-            if event["method"] == "Network.requestWillBeSent"
-            and event["params"]["documentURL"].startswith("file:")  # not the browser's own pages
-        ]
-        found[name]["console"] = [
-            entry["message"] for entry in chromium.get_log("browser") if entry["level"] == "SEVERE"
-        ]
+        open_page(chromium, file.as_uri())
+        page = found[name] = chromium.execute_script(FINDINGS) | heard(chromium, "file:")
+        page["wide"], page["poor"], page["theme"] = [], [], []
+        for scheme in ("light", "dark"):
+            set_scheme(chromium, scheme)
+            page["theme"].append(chromium.execute_script(THEME))
+            for width in WIDTHS:
+                set_width(chromium, width)
+                shown = chromium.execute_script("return document.documentElement.scrollWidth")
+                if shown > width:
+                    page["wide"].append(f"{shown} at {width}, {scheme}")
+            page["poor"] += [f"{scheme}: {poor}" for poor in chromium.execute_script(CONTRAST, INK)]
+    return found
+
+
+@pytest.fixture(scope="module")
+def served(chromium, html):
+    """What each page asked for and logged when it was opened from a server on this machine."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    found = {}
+    handler = functools.partial(Quiet, directory=html)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        site = f"http://127.0.0.1:{server.server_port}/"
+        heard(chromium, "http:")
+        for name in pages_of(html):
+            open_page(chromium, site + quote(name))
+            found[name] = {"site": site} | heard(chromium, "http:")
+        chromium.get("about:blank")
+        server.shutdown()
     return found
 
 
@@ -139,17 +195,21 @@ def test_every_page_of_the_contents_was_opened(findings):
     assert {built(page) for page in table_of_contents(ROOT)} <= set(findings)
 
 
-def test_no_page_asks_anything_of_the_network(findings):
-    asked = {
-        name: [url for url in page["requests"] if not url.startswith(LOCAL)]
-        for name, page in findings.items()
-    }
-    assert all(page["requests"] for page in findings.values())  # the log itself works
-    assert {name: urls for name, urls in asked.items() if urls} == {}
+def test_no_page_asks_anything_of_the_network(findings, served):
+    for pages in (findings, served):
+        asked = {
+            name: [
+                u for u in page["requests"] if not u.startswith((*LOCAL, page.get("site", "file:")))
+            ]
+            for name, page in pages.items()
+        }
+        assert all(page["requests"] for page in pages.values())  # the log itself works
+        assert {name: urls for name, urls in asked.items() if urls} == {}
 
 
-def test_no_page_has_an_error_in_the_console(findings):
+def test_no_page_has_an_error_in_the_console(findings, served):
     assert faults(findings, "console") == {}
+    assert faults(served, "console") == {}
 
 
 def test_every_equation_is_typeset_without_an_error(findings):
@@ -205,26 +265,29 @@ def test_every_local_link_leads_somewhere(findings, html):
     assert broken == []
 
 
-def test_no_page_scrolls_sideways_on_a_phone(chromium, html):
-    wide = {}
-    for name, file in pages_of(html).items():
-        open_page(chromium, file, width=390)
-        width = chromium.execute_script("return document.documentElement.scrollWidth")
-        if width > 390:
-            wide[name] = width
-    assert wide == {}
+def test_no_page_scrolls_sideways(findings):
+    assert faults(findings, "wide") == {}
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_cards_and_captions_have_contrast(chromium, html, scheme):
-    poor = {}
+def test_cards_and_captions_have_contrast(findings):
+    assert {tuple(page["theme"]) for page in findings.values()} == {("light", "dark")}
+    assert faults(findings, "poor") == {}
+
+
+def test_no_page_breaks_a_rule_of_axe_core(chromium, html):
+    """All rules in light mode, what depends on colours in dark mode, and the rest on a phone, too."""
+    script, broken = axe.source(), {}
     for name, file in pages_of(html).items():
-        open_page(chromium, file, scheme=scheme)
-        assert chromium.execute_script("return document.documentElement.dataset.theme") == scheme
-        text = ".book-card, .book-card *, .playable *, summary"
-        if found := chromium.execute_script(CONTRAST, text):
-            poor[name] = found
-    assert poor == {}
+        open_page(chromium, file.as_uri())
+        chromium.execute_script(axe.STILL + script)
+        found = axe.violations(chromium)
+        set_scheme(chromium, "dark")
+        found += [f"dark: {line}" for line in axe.violations(chromium, axe.COLOURS)]
+        set_width(chromium, PHONE)
+        found += [f"phone: {line}" for line in axe.violations(chromium, axe.STRUCTURE)]
+        if found:
+            broken[name] = found
+    assert broken == {}
 
 
 def shown(figure):
@@ -238,7 +301,7 @@ def test_every_playable_figure_changes_by_key_and_by_mouse(chromium, html):
 
     played = 0
     for name, file in pages_of(html).items():
-        open_page(chromium, file)
+        open_page(chromium, file.as_uri())
         for figure in chromium.find_elements("css selector", ".playable"):
             for slider in figure.find_elements("css selector", "input"):
                 played += 1
