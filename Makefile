@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve test colab browser grade exercises benchmarks results tuning lint format repository clean
+.PHONY: help book serve pdf measure test colab browser grade exercises benchmarks results tuning lint format repository clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,12 @@ book: $(INSTALLED)  ## execute every chapter and build the book; prints the path
 
 serve: book  ## build the book and serve it on this machine
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
+
+pdf: $(INSTALLED)  ## print the whole book to _build/trust-regions.pdf (needs make browser)
+	@$(BIN)/python -m book.pdf
+
+measure: $(INSTALLED)  ## how heavy the pages are, and how soon they show text (needs make browser)
+	@$(BIN)/python -m book.measure
 
 test: $(INSTALLED)  ## run all tests (pages in a real browser too, where one is installed)
 	$(BIN)/python -m pytest -n 2 --dist loadfile

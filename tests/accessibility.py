@@ -19,9 +19,10 @@ for (const glyphs of document.querySelectorAll('mjx-container > mjx-math')) {
 }
 """
 
+# It would fetch the style sheets again, which a page from a file may not.
 RUN = """
 const [options, done] = arguments;
-axe.run(document, {...options, resultTypes: ['violations']}).then(
+axe.run(document, {...options, resultTypes: ['violations'], preload: false}).then(
   result => done(result.violations.flatMap(({id, help, nodes}) => nodes.map(
     node => `${id}: ${help}: ${node.target.join(' ')}: ${node.html.slice(0, 160)}`))),
   error => done([`axe-core failed: ${error}`]));

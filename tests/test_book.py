@@ -15,12 +15,14 @@ from urllib.parse import quote, unquote, urlsplit
 import pytest
 
 from book.build import build, table_of_contents
+from book.links import LIST
+from book.measure import too_heavy
 from book.notebooks import AGAIN
 from book.tagged_equations import TAG_COMMAND, anchor
 from tests import accessibility as axe
 
 ROOT = Path(__file__).resolve().parent.parent
-LEFT, RIGHT = "\ue012", "\ue014"
+LEFT, RIGHT, TAB, ENTER, SPACE = "\ue012", "\ue014", "\ue004", "\ue007", " "
 LOCAL = ("file:", "data:", "blob:", "about:")
 PHONE, TABLET, DESKTOP = WIDTHS = (320, 768, 1400)
 
@@ -36,6 +38,7 @@ FINDINGS = r"""
 const text = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT, node =>
   node.parentElement.closest('script, style, code, pre, mjx-container')
     ? NodeFilter.FILTER_REJECT : NodeFilter.FILTER_ACCEPT);
+const MOVING = /^data:image.(gif|webp|apng)|[.](gif|webp|apng)$/;
 const dollars = [];
 while (text.nextNode())
   if (text.currentNode.data.includes('$')) dollars.push(text.currentNode.data);
@@ -47,6 +50,8 @@ return {
   raw: all('.math').filter(e => !e.querySelector('mjx-container')).map(e => e.textContent),
   errors: all('mjx-merror, merror').map(e => e.textContent),
   dollars: dollars,
+  moving: all('img').filter(e => MOVING.test(e.src) && !e.closest('.film')?.querySelector('button'))
+    .map(e => e.alt),
   nameless: all('img').filter(e => !e.alt.trim()).map(e => e.outerHTML.slice(0, 200)),
 };
 """
@@ -225,6 +230,10 @@ def test_every_picture_has_a_text(findings):
     assert faults(findings, "nameless") == {}
 
 
+def test_every_moving_picture_can_be_stopped(findings):
+    assert faults(findings, "moving") == {}
+
+
 def tags_of(page):
     """The equation tags in the source of a page, code left aside."""
     text = (ROOT / page).read_text()
@@ -265,6 +274,16 @@ def test_every_local_link_leads_somewhere(findings, html):
     assert broken == []
 
 
+def test_links_to_elsewhere_are_listed(findings, html):
+    lines = (html / LIST).read_text().splitlines()
+    seen = {link for page in findings.values() for link in page["links"] if link.startswith("http")}
+    assert {urlsplit(line).geturl() for line in lines if not line.startswith(" ")} == seen
+
+
+def test_no_page_is_heavy(html):
+    assert too_heavy(html) == []
+
+
 def test_no_page_scrolls_sideways(findings):
     assert faults(findings, "wide") == {}
 
@@ -288,6 +307,89 @@ def test_no_page_breaks_a_rule_of_axe_core(chromium, html):
         if found:
             broken[name] = found
     assert broken == {}
+
+
+# Notes every element that gets the focus, and whether one sees that it has it.
+WATCH = """
+window.visited = [];
+document.addEventListener('focusin', ({target}) => {
+  const {outlineStyle, outlineWidth} = getComputedStyle(target);
+  const seen = outlineStyle !== 'none' && parseFloat(outlineWidth) >= 2;
+  visited.push({element: target, seen});
+});
+"""
+# What a reader with a keyboard must come to: what can be pressed or moved, and what scrolls by itself.
+UNREACHED = """
+const reached = new Set(visited.map(({element}) => element));
+const shown = e => e.checkVisibility({visibilityProperty: true}) && e.getClientRects().length;
+const scrolls = e => e.scrollWidth > e.clientWidth + 1
+  && /auto|scroll/.test(getComputedStyle(e).overflowX);
+const name = e => e.outerHTML.slice(0, 120);
+return {
+  count: reached.size,
+  unreached: [...document.querySelectorAll('a[href], button, input, summary')].filter(shown)
+    .concat([...document.querySelectorAll('article *')].filter(
+      e => scrolls(e) && shown(e) && !e.closest('mjx-container, button')))
+    .filter(e => !reached.has(e) && !e.querySelector('a, button, input')).map(name),
+  unseen: visited.filter(({seen}) => !seen).map(({element}) => name(element)),
+  math: [...reached].filter(e => e.closest('mjx-container')).length,
+};
+"""
+
+
+@pytest.fixture
+def chapter(chromium, html):
+    """A chapter with a playable figure, folded answers and a film, opened with its folds closed."""
+    name = "chapters/01_policy_gradients.html"
+    open_page(chromium, (html / name).as_uri())
+    chromium.execute_script(
+        "document.querySelectorAll('details').forEach(d => { d.open = false; })"
+    )
+    return chromium
+
+
+def press(browser, *keys):
+    """Press keys one after another, wherever the focus is."""
+    from selenium.webdriver import ActionChains
+
+    ActionChains(browser).send_keys(*keys).perform()
+
+
+def test_the_first_stop_of_the_keyboard_leads_past_the_menus(chapter):
+    press(chapter, TAB)
+    link = chapter.switch_to.active_element
+    assert link.text == "Skip to main content"
+    assert link.rect["y"] >= 0  # it comes into sight with the focus
+    press(chapter, ENTER)
+    assert chapter.execute_script("return location.hash") == "#main-content"
+    press(chapter, TAB)
+    assert chapter.execute_script("return !!document.activeElement.closest('main')")
+
+
+def test_the_keyboard_reaches_everything_and_one_sees_where_it_is(chapter):
+    chapter.execute_script(WATCH)
+    stops = chapter.execute_script(
+        "return document.querySelectorAll('a, button, input, *[tabindex], summary').length"
+    )
+    for _ in range(stops // 50 + 1):
+        press(chapter, *[TAB] * 50)
+        if chapter.execute_script("return document.activeElement === document.body"):
+            break  # past the last
+    found = chapter.execute_script(UNREACHED)
+    assert found["count"] > 20
+    assert found["unreached"] == []
+    assert found["unseen"] == []
+    assert found["math"] == 0  # hundreds of equations are no stops
+
+
+def test_folds_open_and_close_by_key(chapter):
+    folds = chapter.find_elements("css selector", "article summary")
+    assert folds
+    for fold in folds[:3]:
+        chapter.execute_script("arguments[0].focus()", fold)
+        for key, state in ((ENTER, True), (SPACE, False)):
+            press(chapter, key)
+            assert chapter.execute_script("return arguments[0].parentElement.open", fold) is state
 
 
 def shown(figure):
