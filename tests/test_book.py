@@ -56,6 +56,16 @@ return {
 };
 """
 
+# How wide the page is; scripts get some seconds to fit it to a new window.
+SETTLED = """
+const [width, done] = arguments;
+let tries = 100;
+(function look() {
+  const shown = document.documentElement.scrollWidth;
+  if (shown <= width || tries-- === 0) done(shown); else setTimeout(look, 50);
+})();
+"""
+
 CONTRAST = """
 const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
 function pixel(colours) {  // what is seen when colours lie on each other, the last on top
@@ -162,7 +172,7 @@ def findings(chromium, html):
             page["theme"].append(chromium.execute_script(THEME))
             for width in WIDTHS:
                 set_width(chromium, width)
-                shown = chromium.execute_script("return document.documentElement.scrollWidth")
+                shown = chromium.execute_async_script(SETTLED, width)
                 if shown > width:
                     page["wide"].append(f"{shown} at {width}, {scheme}")
             page["poor"] += [f"{scheme}: {poor}" for poor in chromium.execute_script(CONTRAST, INK)]

@@ -1,9 +1,21 @@
 /* What a style sheet cannot do for keyboard and paper. */
+(() => {
 
 // What scrolls by itself, a long equation, a wide table, a long line of code, can be scrolled with the
 // arrow keys once it can be focused; what does not scroll is no stop on the way.
 const SCROLLERS =
   "div.math, span.math, pre, .cell_output .text_html, .pst-scrollable-table-container, .output";
+
+// A formula within a line that is wider than the column becomes a line of its own, which scrolls.
+function giveWideFormulasALine() {
+  const formulas = [...document.querySelectorAll("span.math")];
+  for (const formula of formulas) formula.classList.remove("math-wide");
+  const wide = formulas.filter(formula => {
+    const column = formula.closest("p, li, dd, dt, figcaption, summary, h1, h2, h3, h4");
+    return column && formula.getBoundingClientRect().width > column.clientWidth;
+  });
+  for (const formula of wide) formula.classList.add("math-wide");
+}
 
 function letScrollersBeFocused() {
   for (const box of document.querySelectorAll(SCROLLERS)) {
@@ -16,10 +28,15 @@ function letScrollersBeFocused() {
   }
 }
 
+function fit() {
+  giveWideFormulasALine();
+  letScrollersBeFocused();
+}
+
 let waiting = 0;
 function soon() {
   clearTimeout(waiting);
-  waiting = setTimeout(letScrollersBeFocused, 100);
+  waiting = setTimeout(fit, 100);
 }
 
 // Folds are open on paper, and afterwards as they were.
@@ -39,5 +56,7 @@ addEventListener("resize", soon);
 document.addEventListener("toggle", soon, true);
 addEventListener("load", () => {
   const typeset = window.MathJax && MathJax.startup ? MathJax.startup.promise : Promise.resolve();
-  typeset.then(letScrollersBeFocused);
+  typeset.then(fit);
 });
+
+})();
