@@ -75,6 +75,8 @@ def _anchor(name: str, fragment: str = "") -> str:
 def _article(html: Path, name: str, names: list[str]) -> str:
     """The article of a page, with its ids made its own and its links led to the joined text."""
     article = BeautifulSoup((html / name).read_text("utf-8"), "html.parser").select_one("article")
+    for mark in article.select(".headerlink"):
+        mark.decompose()
     for tag in article.find_all(True):
         if "id" in tag.attrs:
             tag["id"] = _anchor(name, tag["id"])
