@@ -5,7 +5,7 @@ from pathlib import Path
 from tests.conftest import skip_or_fail
 
 FILE = Path(__file__).parent / "axe" / "node_modules" / "axe-core" / "axe.min.js"
-# What else axe-core judges does not depend on the colours, and is judged once, in light mode.
+# These rules of axe-core are judged in light and in dark mode. The others do not depend on colours.
 COLOURS = {"runOnly": ["color-contrast", "link-in-text-block"]}
 STRUCTURE = {"rules": {name: {"enabled": False} for name in COLOURS["runOnly"]}}
 
@@ -19,13 +19,15 @@ for (const glyphs of document.querySelectorAll('mjx-container > mjx-math')) {
 }
 """
 
-# It would fetch the style sheets again, which a page from a file may not.
+# A page may need a tenth of a second to follow a new window or new colours. Style sheets are not
+# fetched a second time, which a page from a file may not do.
 RUN = """
 const [options, done] = arguments;
-axe.run(document, {...options, resultTypes: ['violations'], preload: false}).then(
+const run = () => axe.run(document, {...options, resultTypes: ['violations'], preload: false}).then(
   result => done(result.violations.flatMap(({id, help, nodes}) => nodes.map(
     node => `${id}: ${help}: ${node.target.join(' ')}: ${node.html.slice(0, 160)}`))),
   error => done([`axe-core failed: ${error}`]));
+requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(run, 200)));
 """
 
 
