@@ -1,5 +1,9 @@
 """The PDF of the book: two pages are joined, printed in Chromium, and read again."""
 
+import base64
+import io
+from pathlib import Path
+
 import pytest
 
 from book.browser import BrowserError
@@ -8,6 +12,7 @@ from book.pdf import join, make_pdf
 from tests.conftest import skip_or_fail
 
 pypdf = pytest.importorskip("pypdf")
+STATIC = Path(__file__).resolve().parent.parent / "book" / "static"
 
 HEAD = (
     '<head><title>t</title><link rel="stylesheet" href="{up}_static/page.css">'
@@ -104,3 +109,24 @@ def test_an_equation_that_cannot_be_read_stops_the_print(tmp_path):
         skip_or_fail(str(error.value))
     assert "tag not allowed" in str(error.value)
     assert not (tmp_path / "book.pdf").exists()
+
+
+@pytest.mark.parametrize("asset", ["print.css", "access.js"])
+def test_a_page_that_a_reader_prints_has_its_folds_open_and_no_menus(chromium, tmp_path, asset):
+    """By the style sheet where the browser knows how, by the script in the others."""
+    link = f'<link rel="stylesheet" href="{STATIC / "print.css"}">'
+    script = f'<script src="{STATIC / "access.js"}"></script>'
+    (tmp_path / "page.html").write_text(
+        f'<!doctype html><meta charset="utf-8">{link if asset == "print.css" else script}'
+        '<nav class="bd-sidebar-primary">MENU</nav><article>TEXT'
+        "<details><summary>Answer</summary><p>ANSWERED</p></details></article>"
+    )
+    chromium.get((tmp_path / "page.html").as_uri())
+    data = chromium.execute_cdp_cmd("Page.printToPDF", {})["data"]
+    (page,) = pypdf.PdfReader(io.BytesIO(base64.b64decode(data))).pages
+    text = page.extract_text()
+    assert "TEXT" in text
+    assert "ANSWERED" in text
+    if asset == "print.css":
+        assert "MENU" not in text
+    assert not chromium.execute_script("return document.querySelector('details').open")
