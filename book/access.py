@@ -20,8 +20,8 @@ REPAIRS = [
         r'<div id="pst-primary-sidebar" class=',
         '<div id="pst-primary-sidebar" role="navigation" aria-label="Book" class=',
     ),
-    # The corner of a pandas table is no header of anything.
-    (r"<th></th>", "<td></td>"),
+    # The empty corner of a table is no header of anything.
+    (r"<th([^>]*)>\s*(?:<p>\s*</p>)?\s*</th>", r"<td\1></td>"),
 ]
 
 

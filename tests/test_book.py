@@ -38,7 +38,10 @@ FINDINGS = r"""
 const text = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT, node =>
   node.parentElement.closest('script, style, code, pre, mjx-container')
     ? NodeFilter.FILTER_REJECT : NodeFilter.FILTER_ACCEPT);
-const MOVING = /^data:image.(gif|webp|apng)|[.](gif|webp|apng)$/;
+// A GIF, or a WebP file whose header says that it is animated.
+const moves = ({src}) => /^data:image.gif|[.](gif|webp|apng)$/.test(src)
+  || (/^data:image.webp;base64,/.test(src)
+      && /^RIFF....WEBPVP8X/s.test(atob(src.slice(23, 63))) && atob(src.slice(23, 63)).charCodeAt(20) & 2);
 const dollars = [];
 while (text.nextNode())
   if (text.currentNode.data.includes('$')) dollars.push(text.currentNode.data);
@@ -50,7 +53,7 @@ return {
   raw: all('.math').filter(e => !e.querySelector('mjx-container')).map(e => e.textContent),
   errors: all('mjx-merror, merror').map(e => e.textContent),
   dollars: dollars,
-  moving: all('img').filter(e => MOVING.test(e.src) && !e.closest('.film')?.querySelector('button'))
+  moving: all('img').filter(e => moves(e) && !e.closest('.film')?.querySelector('button'))
     .map(e => e.alt),
   nameless: all('img').filter(e => !e.alt.trim()).map(e => e.outerHTML.slice(0, 200)),
 };
