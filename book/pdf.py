@@ -7,6 +7,7 @@ readers. What was printed is read again: a chapter that is not in the outline is
 
 import base64
 import html as markup
+import io
 import posixpath
 import re
 import sys
@@ -132,6 +133,30 @@ def print_page(file: Path) -> bytes:
         return base64.b64decode(browser.execute_cdp_cmd("Page.printToPDF", options)["data"])
 
 
+def mend_outline(pdf: bytes) -> bytes:
+    """The PDF with the title of each bookmark once.
+
+    Chromium writes a heading twice, without a space, where it moved it to the next page.
+    """
+    from pypdf import PdfWriter
+    from pypdf.generic import NameObject, TextStringObject
+
+    writer = PdfWriter(clone_from=io.BytesIO(pdf))
+    entries = [writer.get_outline_root().get("/First")]
+    while entries:
+        if (entry := entries.pop()) is None:
+            continue
+        item = entry.get_object()
+        title = str(item["/Title"])
+        half = len(title) // 2
+        if title[:half] == title[half:]:
+            item[NameObject("/Title")] = TextStringObject(title[:half])
+        entries += [item.get("/First"), item.get("/Next")]
+    mended = io.BytesIO()
+    writer.write(mended)
+    return mended.getvalue()
+
+
 def chapters_of(file: Path) -> dict[str, int]:
     """The first level of a PDF's outline: each title, and the page it leads to, counted from 1."""
     from pypdf import PdfReader
@@ -164,7 +189,7 @@ def make_pdf(root: Path, pages: list[str], html: Path, file: Path) -> dict[str, 
     whole = html.parent / "whole.html"
     whole.write_text(join(root, pages, html), "utf-8")
     try:
-        file.write_bytes(print_page(whole))
+        file.write_bytes(mend_outline(print_page(whole)))
     finally:
         whole.unlink()
     outline = chapters_of(file)
