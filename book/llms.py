@@ -6,12 +6,13 @@ describes the format: a title, a summary in a quote, then lists of links.
 """
 
 import re
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 import yaml
 
 from book.appendices import equations
-from book.course import ability, heading, text_of
+from book.course import ability, text_of
 
 NAME = "llms.txt"
 SUMMARY = """An interactive book from the policy gradient to TRPO and PPO, with a library that is meant to be
@@ -27,10 +28,9 @@ def index(root: Path) -> str:
     known = equations(root)
     lines = [f"# {page_title(root, contents['root'])}", ""]
     lines += [f"> {line}" for line in SUMMARY.splitlines()]
-    for part in contents.get("parts", []):
-        lines += ["", f"## {part['caption']}", ""]
-        for entry in part["chapters"]:
-            name = entry["file"]
+    for part in contents.get("parts", [{"caption": "Pages", **contents}]):
+        lines += ["", f"## {part.get('caption', 'Pages')}", ""]
+        for name in pages(part):
             link = f"- [{page_title(root, name)}]({PurePosixPath(name)}.html)"
             lines.append(f"{link}: {goal}" if (goal := goal_of(root, name)) else link)
     lines += ["", "## Equations: what each says, and its function, test and exercise", ""]
@@ -47,12 +47,18 @@ def index(root: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
+def pages(entry: dict) -> Iterator[str]:
+    """The files below an entry of the table of contents."""
+    for child in (*entry.get("chapters", []), *entry.get("sections", [])):
+        yield from [child["file"]] if "file" in child else []
+        yield from pages(child)
+
+
 def page_title(root: Path, name: str) -> str:
     """The first heading of a page of the table of contents."""
     notebook, page = root / f"{name}.ipynb", root / f"{name}.md"
-    if notebook.is_file():
-        return heading(notebook)
-    found = re.search(r"^# (.+)$", page.read_text(encoding="utf-8"), re.M) if page.is_file() else None
+    text = text_of(notebook) if notebook.is_file() else page.read_text(encoding="utf-8")
+    found = re.search(r"^# (.+)$", text, re.M)
     return found[1] if found else name
 
 
