@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from pattern import DECIMAL
 
 from book.exam import bank, main, sheet
 from course_lib.advantages import gae, td_residuals
@@ -24,6 +23,7 @@ from course_lib.natural import natural_step
 from course_lib.policies import GaussianPolicy
 from course_lib.show import claim
 from course_lib.surrogate import approx_kl, kl_divergence
+from tests.pattern import DECIMAL
 
 ROOT = Path(__file__).resolve().parent.parent
 BANK = bank(ROOT)

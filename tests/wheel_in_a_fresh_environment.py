@@ -6,7 +6,7 @@ pytest looks for, so `make test` does not.
 
 import sys
 
-from test_wheel import assert_it_works, build_wheel, run, used_alone
+from tests.test_wheel import assert_it_works, build_wheel, run, used_alone
 
 
 def test_the_wheel_alone_trains_and_grades(tmp_path):
