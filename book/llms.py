@@ -31,7 +31,8 @@ def index(root: Path) -> str:
     for part in contents.get("parts", [{"caption": "Pages", **contents}]):
         lines += ["", f"## {part.get('caption', 'Pages')}", ""]
         for name in pages(part):
-            link = f"- [{page_title(root, name)}]({PurePosixPath(name)}.html)"
+            page = source(root, name).relative_to(root).with_suffix(".html").as_posix()
+            link = f"- [{page_title(root, name)}]({page})"
             lines.append(f"{link}: {goal}" if (goal := goal_of(root, name)) else link)
     lines += ["", "## Equations: what each says, and its function, test and exercise", ""]
     for file, rows in known.items():
@@ -54,18 +55,27 @@ def pages(entry: dict) -> Iterator[str]:
         yield from pages(child)
 
 
+def source(root: Path, name: str) -> Path:
+    """The file behind a name of the table of contents."""
+    candidates = (root / f"{name}{suffix}" for suffix in ("", ".ipynb", ".md", ".rst"))
+    return next(path for path in candidates if path.is_file())
+
+
+def prose(path: Path) -> str:
+    """The text of a page or of a notebook."""
+    return text_of(path) if path.suffix == ".ipynb" else path.read_text(encoding="utf-8")
+
+
 def page_title(root: Path, name: str) -> str:
     """The first heading of a page of the table of contents."""
-    notebook, page = root / f"{name}.ipynb", root / f"{name}.md"
-    text = text_of(notebook) if notebook.is_file() else page.read_text(encoding="utf-8")
-    found = re.search(r"^# (.+)$", text, re.M)
+    found = re.search(r"^# (.+)$", prose(source(root, name)), re.M)
     return found[1] if found else name
 
 
 def goal_of(root: Path, name: str) -> str:
     """What a chapter teaches; nothing for other pages."""
-    path = root / f"{name}.ipynb"
-    if not path.is_file() or "**You will be able to**" not in text_of(path):
+    path = source(root, name)
+    if path.suffix != ".ipynb" or "**You will be able to**" not in text_of(path):
         return ""
     return f"You will be able to {ability(path)}"
 

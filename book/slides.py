@@ -34,7 +34,7 @@ PAGE = """<!DOCTYPE html>
 <script>
 window.MathJax = {{
   tex: {{inlineMath: [['\\\\(', '\\\\)']], displayMath: [['\\\\[', '\\\\]']], tags: 'none'}},
-  chtml: {{matchFontHeight: false}},
+  chtml: {{matchFontHeight: false, scale: 1.12}},
 }};
 </script>
 <script defer src="mathjax/tex-mml-chtml.js"></script>
