@@ -68,7 +68,8 @@ def assert_it_works(found, printed, environment):
     assert "grpo" in found["language"]
     right, wrong = re.findall(r"^gae: (.*)$", printed, re.M)
     assert right.startswith("right.")
-    assert "trace" in wrong
+    assert wrong == "known mistake."
+    assert "Your trace runs across the end of an episode" in printed
     assert found["graded"] == 0
     assert "gae: 1 right" in found["report"]
 
