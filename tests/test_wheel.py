@@ -107,5 +107,6 @@ def test_one_version_is_written_everywhere():
     version = course_lib.__version__
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     assert citation["version"] == version
+    assert f"version {version}." in (ROOT / "README.md").read_text()
     released = re.search(r"^## (\S+)(?: \((\S+)\))?$", (ROOT / "CHANGELOG.md").read_text(), re.M)
     assert released.groups() == (version, str(citation["date-released"]))
