@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve pdf measure test colab browser grade exercises benchmarks results tuning lint format repository clean
+.PHONY: help book slides serve pdf measure test wheel colab browser grade exercises benchmarks results tuning lint format repository clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ $(INSTALLED): requirements.txt pyproject.toml
 book: $(INSTALLED)  ## execute every chapter and build the book; prints the path of index.html
 	@$(BIN)/python -m book.build
 
+slides: $(INSTALLED)  ## a deck for each part of the book, plain HTML; prints the path of their index
+	@$(BIN)/python -m book.slides
+
 serve: book  ## build the book and serve it on this machine
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
 
@@ -33,6 +36,9 @@ measure: $(INSTALLED)  ## how heavy the pages are, and how soon they show text (
 
 test: $(INSTALLED)  ## run all tests (pages in a real browser too, where one is installed)
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+wheel: $(INSTALLED)  ## build the wheel and use it alone, in a fresh environment
+	$(BIN)/python -m pytest tests/wheel_in_a_fresh_environment.py
 
 colab: $(INSTALLED)  ## run every notebook alone, in an environment with Colab's versions
 	$(BIN)/python -m pytest tests/colab/notebooks_in_colab.py
@@ -53,11 +59,12 @@ browser:  ## install Debian's Chromium and its driver, and axe-core from npm, fo
 grade: $(INSTALLED)  ## check the exercises you have written
 	$(BIN)/python -m pytest exercises
 
-exercises: $(INSTALLED)  ## derive the exercises from the solutions, and from the chapters appendix B, the map and the tasks
+exercises: $(INSTALLED)  ## derive the exercises from the solutions, and from the chapters the appendices, the map, the tasks and the schedule
 	$(BIN)/python -m course_lib.grading.generate
 	$(BIN)/python -m book.appendices
 	$(BIN)/python -m book.map
 	$(BIN)/python -m book.tasks
+	$(BIN)/python -m book.course
 
 benchmarks: $(INSTALLED)  ## measure what is missing in results/benchmarks beside other libraries
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[compare,fast]'

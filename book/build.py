@@ -4,7 +4,7 @@
    and refuse what a reader should not see: an error, text on stderr (so: a Python warning), a widget.
 2. Let Jupyter Book make the pages from that cache, with every warning an error.
 3. Check that each page of the table of contents is there, and that every link within the book leads
-   to a page and an anchor. Links to elsewhere are listed in ``_build/html/links.txt``.
+   to a page and an anchor. Links to elsewhere are listed in ``_build/html/links.txt``. Then write llms.txt.
 
 If nothing changed since the last good build, none of it is repeated. A failed build leaves no book.
 """
@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 import yaml
 
 from book.links import list_links
+from book.llms import write_index
 from book.notebooks import LIBRARY, BuildError, fingerprint, run_notebooks
 
 # What the pages depend on besides what the notebooks' outputs depend on.
@@ -43,6 +44,7 @@ def build(root: Path) -> Path:
             raise BuildError(f"these pages of _toc.yml were not built: {', '.join(missing)}")
         if broken := list_links(html):
             raise BuildError("these links are broken:\n" + "\n".join(broken))
+        write_index(root, html)
         stamp.write_text(inputs)
     return html / "index.html"
 

@@ -4,6 +4,7 @@ A page is opened once from its file and looked at in light and in dark, at three
 a server on this machine.
 """
 
+import base64
 import functools
 import http.server
 import json
@@ -15,9 +16,12 @@ from urllib.parse import quote, unquote, urlsplit
 import pytest
 
 from book.build import build, table_of_contents
+from book.exam import bank
 from book.links import LIST
+from book.llms import index
 from book.measure import too_heavy
 from book.notebooks import AGAIN
+from book.slides import make_slides
 from book.tagged_equations import TAG_COMMAND, anchor
 from tests import accessibility as axe
 
@@ -458,3 +462,90 @@ def test_every_playable_figure_changes_by_key_and_by_mouse(chromium, html):
                 assert shown(figure) != after_key, f"{name}: the mouse changes the picture"
                 chromium.execute_script(RESET, slider)
     assert played, "the book holds no playable figure"
+
+
+# What stands on a slide and should not, and whether its figures were loaded.
+ON_SLIDES = """
+return {
+  count: slides.length,
+  high: slides.flatMap((s, i) => s.scrollHeight > s.clientHeight + 1 ? [i + 1] : []),
+  wide: slides.flatMap((s, i) => s.scrollWidth > s.clientWidth + 1 ? [i + 1] : []),
+  errors: document.querySelectorAll('mjx-merror, merror').length,
+  equations: document.querySelectorAll('mjx-container').length,
+  raw: slides.filter(s => /\\\\\\(|\\\\\\[|\\$/.test(s.innerText)).length,
+  empty: [...document.images].filter(i => !i.complete || !i.naturalWidth || !i.alt.trim()).length,
+};
+"""
+
+
+def test_slides_show_their_figures_and_turn_by_key_without_a_network(chromium, html):
+    """`make slides`: every deck at the size of a projector."""
+    from selenium.webdriver import ActionChains
+
+    folder = make_slides(ROOT).parent
+    size = {"width": 1280, "height": 720, "deviceScaleFactor": 1, "mobile": False}
+    chromium.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    for kind in ("browser", "performance"):
+        chromium.get_log(kind)
+    for file in sorted(folder.glob("part_*.html")):
+        chromium.get(file.as_uri())
+        chromium.execute_async_script(READY)
+        found = chromium.execute_script(ON_SLIDES)
+        count, equations = found.pop("count"), found.pop("equations")
+        nothing = {"high": [], "wide": [], "errors": 0, "raw": 0, "empty": 0}
+        assert (file.name, found) == (file.name, nothing)
+        assert equations > 0 or file.stem == "part_5"
+        place = chromium.find_element("css selector", "nav output")
+        for key, number in ((RIGHT, 2), (RIGHT, 3), (LEFT, 2), ("\ue010", count), (RIGHT, count)):
+            ActionChains(chromium).send_keys(key).perform()
+            assert place.text == f"{number} / {count}"
+        shown = chromium.find_elements("css selector", "section.shown")
+        assert len(shown) == 1
+        slider = chromium.find_element("css selector", "input")
+        slide = "return slides.findIndex(s => s.contains(arguments[0]))"
+        chromium.execute_script(f"show(({slide.removeprefix('return ')}))", slider)
+        before = place.text, slider.get_attribute("value")
+        at_end = slider.get_attribute("value") == slider.get_attribute("max")
+        slider.send_keys(LEFT if at_end else RIGHT)
+        assert place.text == before[0]  # the slider keeps its keys
+        assert slider.get_attribute("value") != before[1]
+    asked = [
+        message["params"]["request"]["url"]
+        for entry in chromium.get_log("performance")
+        if (message := json.loads(entry["message"])["message"])["method"]
+        == "Network.requestWillBeSent"
+        and message["params"]["documentURL"].startswith("file:")
+    ]
+    assert asked
+    assert [url for url in asked if not url.startswith(LOCAL)] == []
+    assert [e["message"] for e in chromium.get_log("browser") if e["level"] == "SEVERE"] == []
+
+
+def test_slides_print_one_on_each_page(chromium, html):
+    folder = make_slides(ROOT).parent
+    chromium.get((folder / "part_5.html").as_uri())
+    chromium.execute_async_script(READY)
+    count = chromium.execute_script("return slides.length")
+    printed = chromium.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True})["data"]
+    pages = re.findall(rb"/Type\s*/Page\b", base64.b64decode(printed))
+    assert len(pages) == count
+
+
+def test_no_answer_of_an_examination_is_in_the_built_book(html):
+    answers = {
+        number: [words.lower() for words in re.findall(r"[A-Za-z ,]{40,}", question.answer)]
+        for number, question in bank(ROOT).items()
+    }
+    assert sum(map(bool, answers.values())) > 30
+    for file in html.rglob("*"):
+        if file.suffix in (".html", ".txt", ".ipynb", ".md", ".js"):
+            text = " ".join(file.read_text(encoding="utf-8", errors="replace").split()).lower()
+            for number, sentences in answers.items():
+                assert [s for s in sentences if s in text] == [], f"{file}: answer {number}"
+
+
+def test_the_index_for_machines_stands_at_the_root(html):
+    text = (html / "llms.txt").read_text(encoding="utf-8")
+    assert text == index(ROOT)
+    for target in re.findall(r"\]\(([^)#]+\.html)(?:#[\w-]+)?\)", text):
+        assert (html / target).is_file(), target

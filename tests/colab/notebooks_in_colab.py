@@ -1,5 +1,8 @@
 """Every notebook, alone in an empty folder, with the package versions that Colab has.
 
+With NEWEST=1 in the environment it is the newest versions that pip finds, as Colab will have one
+day. PYTHON_OF_COLAB names an interpreter other than the one at hand.
+
 Slow (it builds an environment), and it needs the package index: `make colab` runs it. Its name is
 not one that pytest looks for, so `make test` does not.
 """
@@ -15,6 +18,8 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 CONSTRAINTS = Path(__file__).with_name("constraints.txt")
+NEWEST = os.environ.get("NEWEST", "") == "1"
+PYTHON = os.environ.get("PYTHON_OF_COLAB", sys.executable)
 NOTEBOOKS = sorted(
     path
     for folder in ("appendices", "chapters", "exercises", "solutions")
@@ -68,10 +73,34 @@ def repository(tmp_path_factory):
 def colab(tmp_path_factory):
     """The Python of an environment with Colab's versions, without the course library."""
     folder = tmp_path_factory.mktemp("colab")
-    run(sys.executable, "-m", "venv", folder)
+    run(PYTHON, "-m", "venv", folder)
     python = folder / "bin" / "python"
-    run(python, "-m", "pip", "install", "-q", "-c", CONSTRAINTS, *PREINSTALLED)
+    packages = [p.split("==")[0] for p in PREINSTALLED] if NEWEST else PREINSTALLED
+    constraints = [] if NEWEST else ["-c", CONSTRAINTS]
+    run(python, "-m", "pip", "install", "-q", *constraints, *packages)
     return python
+
+
+def test_the_lander_needs_no_compiler(colab, repository, tmp_path):
+    """Colab has no Box2D: the library brings it, as a wheel, and the lander flies."""
+    lander = (
+        "from course_lib.experience.envs import make_env;"
+        "env = make_env('LunarLanderContinuous-v3'); env.reset(seed=0);"
+        "print(len(env.step(env.action_space.sample())[0]))"
+    )
+    without = {**os.environ, "CC": "false", "CXX": "false"}  # a build from source would fail
+    run(
+        colab,
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "--only-binary=box2d",
+        f"git+{repository.as_uri()}",
+        env=without,
+    )
+    assert run(colab, "-c", lander, cwd=tmp_path).split()[-1] == "8"
+    run(colab, "-m", "pip", "uninstall", "-q", "-y", *MAY_APPEAR)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: f"{path.parent.name}-{path.stem}")
