@@ -84,6 +84,15 @@ WRONG = {
         "return (x @ (damped_product - damping * x)).item() => damped_product -= damping * x\n"
         "    return (x @ damped_product).item()",
     ],
+    "actions_sent": [
+        "0.5 * (high - low) * actions => 0.5 * (high - low) * np.tanh(actions)",
+        "0.5 * (high - low) => np.maximum(0.5 * (high - low), 1.0)",
+        "0.5 * (low + high) => 0.0",
+        ", low, high) => , -1.0, 1.0)",
+        "return np.clip => low, high = low[0], high[0]\n    return np.clip",
+        "return np.clip => actions *= 1.0 - 1e-3\n    return np.clip",
+        "return np.clip => actions = np.clip(actions, -2.0, 2.0)\n    return 0.99 * np.clip",
+    ],
     "gaussian_log_prob": [
         "z = => log_std = log_std.clamp(-20, 2)\n    z =",
         "z = => log_std = log_std.clamp(-10, 10)\n    z =",
