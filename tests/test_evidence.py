@@ -18,8 +18,10 @@ def test_the_packages_copy_is_that_of_the_repository(name, monkeypatch, tmp_path
     assert json.dumps(evidence(name)) == json.dumps(here)
 
 
-def test_runs_come_by_seed_with_their_curves():
-    ten = evidence("trpo-swingup-ten")
+def test_benchmark_runs_come_by_seed_and_end_where_they_arrive():
+    found = evidence("trpo-benchmarks")
+    assert [len(sides["ours"]) for sides in found.values()] == [5, 10, 5]
+    ten = found["CartPoleSwingUp-v0"]["ours"]
     assert [run["seed"] for run in ten] == list(range(10))
     for run in ten:
         steps, _, means = np.array(run["scores"]).T

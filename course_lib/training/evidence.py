@@ -19,19 +19,23 @@ def _rows(file: Path) -> Any:
     return json.loads(file.read_text())["rows"]
 
 
-def _benchmark(task: str, kind: str) -> list[dict[str, Any]]:
-    """The runs of one side of `make benchmarks` on one task, by seed."""
-    folder = RESULTS / "benchmarks" / "pieces" / "solve" / task
-    files = sorted(folder.glob(f"{kind}-*.json"))
-    return [{"seed": int(f.stem.rsplit("-", 1)[1]), **json.loads(f.read_text())} for f in files]
+def _benchmark(algorithm: str) -> dict[str, dict[str, list[dict[str, Any]]]]:
+    """Runs of `make benchmarks`: task -> side ("ours", "SB3") -> runs by seed."""
+    found: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    for task in sorted((RESULTS / "benchmarks" / "pieces" / "solve").iterdir()):
+        for side, kinds in {"ours": ("numpy", "gymnasium"), "SB3": ("sb3",)}.items():
+            files = sorted(f for kind in kinds for f in task.glob(f"{algorithm}-{kind}-*.json"))
+            runs = [{"seed": int(f.stem[-1]), **json.loads(f.read_text())} for f in files]
+            if runs:
+                found.setdefault(task.name, {})[side] = runs
+    return found
 
 
 #: Name -> how to read it from ``results/``.
 SOURCES: dict[str, Callable[[], Any]] = {
     "trpo-live": lambda: load_runs(RESULTS / "trpo-live" / "runs"),
-    "trpo-swingup-ten": lambda: _benchmark("CartPoleSwingUp-v0", "trpo-numpy"),
+    "trpo-benchmarks": lambda: _benchmark("trpo"),
     "vine": lambda: _rows(RESULTS / "vine" / "runs" / "vine.json"),
-    "gap-ledger": lambda: _rows(RESULTS / "gap-ledger" / "runs" / "gap_ledger.json"),
 }
 
 
@@ -42,9 +46,9 @@ def evidence(name: str) -> Any:
     ----------
     name : str
         One of `SOURCES`: ``"trpo-live"`` gives the records of that study's runs (see
-        `study_run.run_job`), ``"trpo-swingup-ten"`` the benchmark's ten runs (``seed``, ``arrived``,
-        ``steps``, and ``scores``: steps, CPU seconds, mean of 20 deterministic episodes),
-        ``"vine"`` and ``"gap-ledger"`` the rows of `exact_studies`.
+        `study_run.run_job`); ``"trpo-benchmarks"`` the benchmark's runs by task and side (``seed``,
+        ``arrived``, ``steps``, and ``scores``: steps, CPU seconds, mean of 20 deterministic
+        episodes); ``"vine"`` the rows of that exact study.
 
     Raises
     ------
