@@ -30,7 +30,7 @@ def test_benchmark_runs_come_by_seed_and_end_where_they_arrive():
 
 
 def test_an_unknown_name_is_told():
-    with pytest.raises(ValueError, match="no evidence 'ladder'; there is: trpo-live"):
+    with pytest.raises(ValueError, match="no evidence 'ladder'; there is: trpo-benchmarks"):
         evidence("ladder")
 
 

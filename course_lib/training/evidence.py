@@ -1,4 +1,4 @@
-"""The committed measurements that chapters read: ``evidence("trpo-live")``.
+"""The committed measurements that chapters read: ``evidence("vine")``.
 
 They live in ``results/``. A notebook may run where only the package is installed, as in Colab, so
 the package holds a copy, ``evidence.json``, which ``python -m course_lib.training.evidence`` writes.
@@ -8,8 +8,6 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-from .study_records import load_runs
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
 PACKAGED = Path(__file__).with_name("evidence.json")
@@ -33,7 +31,6 @@ def _benchmark(algorithm: str) -> dict[str, dict[str, list[dict[str, Any]]]]:
 
 #: Name -> how to read it from ``results/``.
 SOURCES: dict[str, Callable[[], Any]] = {
-    "trpo-live": lambda: load_runs(RESULTS / "trpo-live" / "runs"),
     "trpo-benchmarks": lambda: _benchmark("trpo"),
     "vine": lambda: _rows(RESULTS / "vine" / "runs" / "vine.json"),
 }
@@ -45,10 +42,9 @@ def evidence(name: str) -> Any:
     Parameters
     ----------
     name : str
-        One of `SOURCES`: ``"trpo-live"`` gives the records of that study's runs (see
-        `study_run.run_job`); ``"trpo-benchmarks"`` the benchmark's runs by task and side (``seed``,
-        ``arrived``, ``steps``, and ``scores``: steps, CPU seconds, mean of 20 deterministic
-        episodes); ``"vine"`` the rows of that exact study.
+        One of `SOURCES`: ``"trpo-benchmarks"`` gives the benchmark's runs by task and side
+        (``seed``, ``arrived``, ``steps``, and ``scores``: steps, CPU seconds, mean of 20
+        deterministic episodes), ``"vine"`` the rows of that exact study.
 
     Raises
     ------
