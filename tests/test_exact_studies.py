@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from course_lib.command_line.main import main
-from course_lib.exact import gaps
+from course_lib.exact import gaps, path_estimates
 from course_lib.exact.ledger import ledger_features, ledger_mdp, policy_gradient, softmax_policy
 from course_lib.exact.mdp import expected_return, state_distribution
 from course_lib.exact.path_estimates import single_path, vine, walk
+from course_lib.training.exact_studies import vine_estimates
 
 MDP, FEATURES = ledger_mdp(), ledger_features()
 
@@ -129,6 +130,23 @@ def test_every_estimate_is_unbiased(kind):
     truth = (1 - MDP.gamma) * policy_gradient(MDP, theta, FEATURES)
     errors = found.std(axis=0) / np.sqrt(R)
     assert (np.abs(found.mean(axis=0) - truth) < 4.5 * errors + 2e-3 * np.abs(truth)).all()
+
+
+def test_simulator_steps_are_those_that_the_walks_take(monkeypatch):
+    taken = []
+
+    def counting(mdp, policy, states, uniforms, first=None):
+        taken.append(len(uniforms) * len(states))
+        return walk(mdp, policy, states, uniforms, first)
+
+    monkeypatch.setattr(path_estimates, "walk", counting)
+    rows = vine_estimates(steps=7, look=5, counts=[2], repeats=3, seed=0)
+    assert sum(taken) == 3 * sum(row["simulator_steps"] for row in rows)
+    vine_row = rows[0]
+    assert vine_row["q_samples"] == 2 * 3
+    assert vine_row["simulator_steps"] == 7 + 2 * 3 * (5 + 1)
+    single_row = next(row for row in rows if row["estimate"] == "single path")
+    assert single_row["simulator_steps"] == single_row["paths"] * (7 + 5)
 
 
 def test_the_command_runs_a_driver_once(tmp_path, capsys):

@@ -269,7 +269,7 @@ def require_finite(**quantities: Tensor | float) -> None:
 
 
 def explained_variance(values: ArrayLike, targets: ArrayLike) -> float:
-    """How much of the targets' variance the critic explains, Eq. (9.2).
+    """How much of the targets' variance the critic explains, Eq. (9.5).
 
     Parameters
     ----------

@@ -84,6 +84,15 @@ WRONG = {
         "return (x @ (damped_product - damping * x)).item() => damped_product -= damping * x\n"
         "    return (x @ damped_product).item()",
     ],
+    "actions_sent": [
+        "half * actions => half * np.tanh(actions)",
+        "0.5 * (high - low) => np.maximum(0.5 * (high - low), 1.0)",
+        "0.5 * (low + high), => 0.0 * low,",
+        ", low, high)\n => , -1.0, 1.0)\n",
+        "centre + half * actions => centre[0] + half[0] * actions",
+        "centre, half => actions *= 0.99\n    centre, half",
+        "half * actions, low, high) => half * actions, 0.99 * low, 0.99 * high)",
+    ],
     "gaussian_log_prob": [
         "z = => log_std = log_std.clamp(-20, 2)\n    z =",
         "z = => log_std = log_std.clamp(-10, 10)\n    z =",

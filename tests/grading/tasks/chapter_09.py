@@ -1,8 +1,12 @@
 """Chapter 9."""
 
+import numpy as np
+from gymnasium.spaces import Box
+
 from course_lib.algorithms import vine
 from course_lib.algorithms.agent import explained_variance
 from course_lib.distributions import DiagonalGaussian
+from course_lib.spaces import ActionMap
 
 LIBRARY = {
     "gaussian_log_prob": lambda mean, log_std, actions: DiagonalGaussian(mean, log_std).log_prob(
@@ -11,6 +15,7 @@ LIBRARY = {
     "explained_variance": explained_variance,
     "finite_action_surrogate": vine.finite_action_surrogate,
     "self_normalised_surrogate": vine.self_normalised_surrogate,
+    "actions_sent": lambda actions, low, high: ActionMap(Box(low, high, dtype=np.float64))(actions),
 }
 EQUIVALENT = {
     "gaussian_log_prob": [("actions - mean -> mean - actions", "the difference is squared")],
@@ -19,6 +24,19 @@ EQUIVALENT = {
     ],
 }
 CORRECT = {
+    "actions_sent": [
+        """
+def actions_sent(actions, low, high):
+    return low + (high - low) * (np.clip(actions, -1.0, 1.0) + 1.0) / 2.0
+""",
+        """
+def actions_sent(actions, low, high):
+    sent = np.empty_like(actions)
+    for j in range(actions.shape[1]):
+        sent[:, j] = np.interp(actions[:, j], [-1.0, 1.0], [low[j], high[j]])
+    return sent
+""",
+    ],
     "gaussian_log_prob": [
         """
 def gaussian_log_prob(mean, log_std, actions):
@@ -109,6 +127,29 @@ def self_normalised_surrogate(log_probs, proposal_log_probs, q_values):
     ],
 }
 WRITTEN = {
+    "actions_sent": [
+        (
+            """
+def actions_sent(actions, low, high):
+    return np.minimum(np.maximum(actions, low), high)
+""",
+            "only_clipped",
+        ),
+        (
+            """
+def actions_sent(actions, low, high):
+    return low + (high - low) * (actions + 1) / 2
+""",
+            "not_clipped",
+        ),
+        (
+            """
+def actions_sent(actions, low, high):
+    return np.clip(actions * (high - low) / 2, low, high)
+""",
+            "centre_missing",
+        ),
+    ],
     "gaussian_log_prob": [
         (
             """

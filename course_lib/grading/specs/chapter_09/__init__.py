@@ -1,5 +1,6 @@
 """Chapter 9: TRPO in practice."""
 
+from .actions_sent import SPEC as ACTIONS_SENT
 from .explained_variance import SPEC as EXPLAINED_VARIANCE
 from .finite_action_surrogate import SPEC as FINITE_ACTION_SURROGATE
 from .gaussian_log_prob import SPEC as GAUSSIAN_LOG_PROB
@@ -10,4 +11,5 @@ TASKS = (
     EXPLAINED_VARIANCE,
     FINITE_ACTION_SURROGATE,
     SELF_NORMALISED_SURROGATE,
+    ACTIONS_SENT,
 )

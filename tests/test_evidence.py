@@ -1,0 +1,42 @@
+"""The committed measurements that chapters read, in the repository and in the package."""
+
+import json
+
+import numpy as np
+import pytest
+
+from course_lib.training import evidence as module
+from course_lib.training.evidence import PACKAGED, SOURCES, evidence
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_the_packages_copy_is_that_of_the_repository(name, monkeypatch, tmp_path):
+    here = evidence(name)
+    assert here
+    monkeypatch.setattr(module, "RESULTS", tmp_path / "none")
+    # As text, for NaN is not equal to itself.
+    assert json.dumps(evidence(name)) == json.dumps(here)
+
+
+def test_benchmark_runs_come_by_seed_and_end_where_they_arrive():
+    found = evidence("trpo-benchmarks")
+    assert [len(sides["ours"]) for sides in found.values()] == [5, 10, 5]
+    ten = found["CartPoleSwingUp-v0"]["ours"]
+    assert [run["seed"] for run in ten] == list(range(10))
+    for run in ten:
+        steps, _, means = np.array(run["scores"]).T
+        assert run["arrived"] == bool((means >= 333).any())
+        assert run["steps"] == (steps[means >= 333][0] if run["arrived"] else 1_000_000)
+
+
+def test_an_unknown_name_is_told():
+    with pytest.raises(ValueError, match="no evidence 'ladder'; there is: trpo-benchmarks"):
+        evidence("ladder")
+
+
+def test_the_copy_is_part_of_the_package():
+    import tomllib
+
+    settings = tomllib.loads((PACKAGED.parents[2] / "pyproject.toml").read_text())
+    files = settings["tool"]["setuptools"]["package-data"]["course_lib.training"]
+    assert PACKAGED.name in files
