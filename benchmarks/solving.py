@@ -11,6 +11,8 @@ import time
 from collections import deque
 from dataclasses import dataclass
 
+from .machine import processor
+
 BUDGET = 1_000_000
 EVALUATE_EVERY = 20_000
 
@@ -102,6 +104,7 @@ class Clock:
             "steps": steps,
             "cpu_seconds": taken,
             "scores": self.scores,
+            "processor": processor(),
         }
 
 

@@ -187,6 +187,9 @@ def solving_row(env_id: str, algorithm: str, side: str, made: list, theirs: list
         middle = [statistics.median(run["cpu_seconds"] for run in side) for side in (theirs, made)]
         ratio = f"{middle[0] / middle[1]:.1f}"
     name = {"sb3": "SB3", "envpool": "ours, EnvPool"}.get(side, "ours")
+    first = (piece("machine") or {}).get("processor")
+    for other in sorted({run.get("processor", first) for run in made} - {first}):
+        name += f" (on {other})"
     arrived = f"{sum(run['arrived'] for run in made)} of {len(made)}"
     seconds, steps = every("cpu_seconds", 1, 1), every("steps", 1000, 0) + " k"
     return row(env_id, algorithm.upper(), name, seconds, steps, arrived, ratio)

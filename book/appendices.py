@@ -1,7 +1,7 @@
-"""Generate appendices B, E and I from the chapters: ``python -m book.appendices``.
+"""Generate appendices B, D, E and I: ``python -m book.appendices``.
 
 B says which equation is which code, test and exercise. E gathers the reading lists. I is all
-equations on one page.
+equations on one page. D says how results were made, see `book.reproducing`.
 
 Each chapter declares its equations in its notebook's metadata, beside the text that numbers them::
 
@@ -19,6 +19,8 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+from . import reproducing
 
 PAGE = Path("appendices/b_equations.md")
 FORMULAS = Path("appendices/i_formulas.md")
@@ -159,6 +161,7 @@ def main() -> int:
     (root / PAGE).write_text(equation_map(root), encoding="utf-8")
     (root / FORMULAS).write_text(formula_page(root), encoding="utf-8")
     (root / REFERENCES).write_text(reference_page(root), encoding="utf-8")
+    (root / reproducing.PAGE).write_text(reproducing.reproduction_page(root), encoding="utf-8")
     return 0
 
 

@@ -1,10 +1,13 @@
-"""Appendices B and I: a row for every equation, and no row that points at nothing."""
+"""Appendices B, D, E and I: a row for every equation and result, and none that points at nothing."""
 
 import ast
 import functools
 import importlib
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +22,8 @@ from book.appendices import (
     formula_page,
     reference_page,
 )
+from book.reproducing import PAGE as REPRODUCING
+from book.reproducing import reproduction_page
 from course_lib.grading import specs
 from tests.pattern import TAG, cells_of, text_of
 from tests.test_pattern import EARLIER
@@ -35,6 +40,7 @@ def test_the_pages_are_generated():
     assert (ROOT / PAGE).read_text(encoding="utf-8") == equation_map(ROOT)
     assert (ROOT / FORMULAS).read_text(encoding="utf-8") == formula_page(ROOT)
     assert (ROOT / REFERENCES).read_text(encoding="utf-8") == reference_page(ROOT)
+    assert (ROOT / REPRODUCING).read_text(encoding="utf-8") == reproduction_page(ROOT)
 
 
 def test_every_work_of_a_reading_list_is_a_reference():
@@ -107,3 +113,21 @@ def test_the_library_page_has_every_module():
     modules = {m for m in modules if m.split(".")[0] not in ("grading", "command_line")}
     assert sorted(modules - INSIDE) == sorted(shown)
     assert modules >= INSIDE
+
+
+def test_the_result_to_copy_and_paste_comes_out_the_same(tmp_path):
+    page = (ROOT / REPRODUCING).read_text(encoding="utf-8")
+    block = re.search(r"```bash\n(python .*?)```", page, re.S)[1]
+    (tmp_path / "results").symlink_to(ROOT / "results")
+    script = f'python() {{ "{sys.executable}" -W ignore "$@"; }}\n{block}'
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.stdout.splitlines()[-1] == "the same table", done.stdout + done.stderr
+
+
+def test_every_folder_of_results_with_runs_has_a_row():
+    page = (ROOT / REPRODUCING).read_text(encoding="utf-8")
+    for runs in (ROOT / "results").rglob("runs"):
+        assert f"`{runs.parent.relative_to(ROOT / 'results').as_posix()}`" in page

@@ -80,3 +80,11 @@ def test_swing_up_is_solved(algorithm, steps, seconds, arrivals):
     arrived = [run["arrived"] for run in table.runs("numpy", algorithm, where[0], seeds)]
     assert len(arrived) == 10
     assert sum(arrived) >= arrivals
+
+
+def test_a_row_from_another_processor_says_so():
+    run = {"arrived": True, "cpu_seconds": 1.0, "steps": 1000}
+    here = table.solving_row("Task", "ppo", "numpy", [run], [])
+    there = table.solving_row("Task", "ppo", "numpy", [run | {"processor": "Other"}], [])
+    assert "| ours |" in here
+    assert "| ours (on Other) |" in there

@@ -370,6 +370,11 @@ SLOW_IMPORTS = {
         "torch._dynamo",
         "import torch\nfrom torch.func import grad\ngrad(lambda w: (w**2).sum())(torch.ones(2))",
     ),
+    "multivariate": (
+        "torch.fx.experimental.symbolic_shapes",
+        "import torch\n"
+        "torch.distributions.MultivariateNormal(torch.zeros(2), torch.eye(2)).log_prob(torch.ones(2))",
+    ),
 }
 
 
@@ -440,6 +445,10 @@ def test_what_may_need_torch(code, change, expected):
         ("func(x)", []),
         ("import torch\ntorch.func.grad(f)", ["torch._dynamo"]),
         ("from torch.optim import Adam", ["torch._dynamo"]),
+        (
+            "import torch\ntorch.distributions.MultivariateNormal(m, c)",
+            ["torch.fx.experimental.symbolic_shapes"],
+        ),
         ("from scipy import stats", ["scipy.stats"]),
         ("'As scipy and the func of torch do.'\nimport torch  # torch.optim", []),
     ],

@@ -14,6 +14,12 @@ import warnings
 SLOW = {
     # The first use of an optimiser, or of torch.func.grad, imports torch's compiler.
     "torch._dynamo": {"optim", "func", "functorch", "hessian", "jacrev", "jacfwd"},
+    # Broadcasting of shapes imports sympy; where that is cut short it stays broken.
+    "torch.fx.experimental.symbolic_shapes": {
+        "MultivariateNormal",
+        "LowRankMultivariateNormal",
+        "broadcast_shapes",
+    },
     "scipy.stats": {"scipy"},
 }
 WITHOUT_TORCH = sys.stdlib_module_names | {"numpy"}  # what is known not to import it

@@ -153,8 +153,8 @@ MISTAKES = catalogue(
         pessimistic: a lower bound of the unclipped one. If you work with negative terms, ask which
         of two losses is the pessimistic one.
     no_minimum: choose="clipped"
-        You use the clipped term alone. A step with a negative advantage whose ratio has grown too
-        large then has no gradient, and the policy cannot correct it. Compare the gradient of the
+        You use the clipped term alone. A step that went the wrong way, good and rarer or bad and
+        likelier, then has no gradient, and the policy cannot correct it. Compare the gradient of the
         second and the third probe with the sign of the advantage.
     not_clipped: choose="free"
         Nothing is clipped: your loss is the unclipped surrogate. It is right only where all ratios
