@@ -1,0 +1,51 @@
+"""The committed measurements that chapters read: ``evidence("swingup-36")``.
+
+They live in ``results/``. A notebook may run where only the package is installed, as in Colab, so
+the package holds a copy, ``evidence.json``, which ``python -m course_lib.training.evidence`` writes.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from .study_records import load_runs
+
+RESULTS = Path(__file__).resolve().parents[2] / "results"
+PACKAGED = Path(__file__).with_name("evidence.json")
+
+
+#: Name -> how to read it from ``results/``.
+SOURCES: dict[str, Callable[[], Any]] = {
+    "swingup-36": lambda: load_runs(RESULTS / "swingup-36" / "runs"),
+    "swingup-seeds": lambda: load_runs(RESULTS / "tuning" / "ppo_seeds" / "runs", ["ppo"]),
+}
+
+
+def evidence(name: str) -> Any:
+    """Committed measurements, from ``results/`` or from the package's copy.
+
+    Parameters
+    ----------
+    name : str
+        One of `SOURCES`: ``"swingup-36"`` gives the records of that study's runs (see
+        `study_run.run_job`), ``"swingup-seeds"`` those of PPO's earlier preset on seeds 110 to 116.
+
+    Raises
+    ------
+    ValueError
+        If there are none of that name.
+    """
+    if name not in SOURCES:
+        raise ValueError(f"no evidence {name!r}; there is: {', '.join(SOURCES)}")
+    return SOURCES[name]() if RESULTS.is_dir() else json.loads(PACKAGED.read_text())[name]
+
+
+def main() -> None:
+    """Write the package's copy."""
+    lines = [f'"{name}": {json.dumps(read())}' for name, read in SOURCES.items()]
+    PACKAGED.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+
+
+if __name__ == "__main__":
+    main()
