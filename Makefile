@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve test colab browser grade exercises benchmarks results tuning lint format repository clean
+.PHONY: help book serve pdf measure test colab browser grade exercises benchmarks results tuning lint format repository clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,27 +25,39 @@ book: $(INSTALLED)  ## execute every chapter and build the book; prints the path
 serve: book  ## build the book and serve it on this machine
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
 
+pdf: $(INSTALLED)  ## print the whole book to _build/trust-regions.pdf (needs make browser)
+	@$(BIN)/python -m book.pdf
+
+measure: $(INSTALLED)  ## how heavy the pages are, and how soon they show text (needs make browser)
+	@$(BIN)/python -m book.measure
+
 test: $(INSTALLED)  ## run all tests (pages in a real browser too, where one is installed)
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 colab: $(INSTALLED)  ## run every notebook alone, in an environment with Colab's versions
 	$(BIN)/python -m pytest tests/colab/notebooks_in_colab.py
 
-browser:  ## install Debian's Chromium and its driver, for the browser tests
-	@if command -v chromium >/dev/null && command -v chromedriver >/dev/null; then \
-		echo "Chromium and its driver are installed."; \
-	else \
+browser:  ## install Debian's Chromium and its driver, and axe-core from npm, for the browser tests
+	@missing=; for pair in chromium:chromium chromedriver:chromium-driver npm:npm; do \
+		command -v $${pair%%:*} >/dev/null || missing="$$missing $${pair#*:}"; \
+	done; \
+	if test -n "$$missing"; then \
 		sudo=; test "$$(id -u)" = 0 || sudo=sudo; \
 		$$sudo apt-get update -qq && \
-		$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium chromium-driver; \
+		$$sudo env DEBIAN_FRONTEND=noninteractive \
+			apt-get install -y -qq --no-install-recommends $$missing || exit 1; \
 	fi
+	@npm ci --prefix tests/axe --silent --no-audit --no-fund
+	@echo "Chromium, its driver and axe-core are installed."
 
 grade: $(INSTALLED)  ## check the exercises you have written
 	$(BIN)/python -m pytest exercises
 
-exercises: $(INSTALLED)  ## derive the exercises from the solutions, and appendix B from the chapters
+exercises: $(INSTALLED)  ## derive the exercises from the solutions, and from the chapters appendix B, the map and the tasks
 	$(BIN)/python -m course_lib.grading.generate
 	$(BIN)/python -m book.appendices
+	$(BIN)/python -m book.map
+	$(BIN)/python -m book.tasks
 
 benchmarks: $(INSTALLED)  ## measure what is missing in results/benchmarks beside other libraries
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[compare,fast]'
@@ -55,7 +67,7 @@ results: $(INSTALLED)  ## STUDY=name: run what is missing of results/name/study.
 	$(BIN)/python -m course_lib study results/$(STUDY)/study.toml $(OPTIONS)
 
 tuning: $(INSTALLED)  ## run what is missing of results/tuning, and write results/tuning.md from it
-	for name in ppo ppo_seeds npg ppo_penalty a2c reinforce; do \
+	for name in ppo ppo_robust ppo_wide ppo_seeds trpo npg ppo_penalty a2c reinforce; do \
 		$(BIN)/python -m course_lib study results/tuning/$$name/study.toml --processes 1 || exit 1; \
 	done
 	$(BIN)/python -m course_lib.show.tuning_page results/tuning

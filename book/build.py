@@ -3,7 +3,8 @@
 1. Run the notebooks of the table of contents that are not in Jupyter Book's cache, two at a time,
    and refuse what a reader should not see: an error, text on stderr (so: a Python warning), a widget.
 2. Let Jupyter Book make the pages from that cache, with every warning an error.
-3. Check that each page of the table of contents is there.
+3. Check that each page of the table of contents is there, and that every link within the book leads
+   to a page and an anchor. Links to elsewhere are listed in ``_build/html/links.txt``.
 
 If nothing changed since the last good build, none of it is repeated. A failed build leaves no book.
 """
@@ -17,6 +18,7 @@ from pathlib import Path, PurePosixPath
 
 import yaml
 
+from book.links import list_links
 from book.notebooks import LIBRARY, BuildError, fingerprint, run_notebooks
 
 # What the pages depend on besides what the notebooks' outputs depend on.
@@ -39,6 +41,8 @@ def build(root: Path) -> Path:
         run_jupyter_book(root)
         if missing := missing_pages(pages, html):
             raise BuildError(f"these pages of _toc.yml were not built: {', '.join(missing)}")
+        if broken := list_links(html):
+            raise BuildError("these links are broken:\n" + "\n".join(broken))
         stamp.write_text(inputs)
     return html / "index.html"
 

@@ -43,6 +43,9 @@ def dress_quotes(app: Sphinx, doctree: nodes.document) -> None:
         if title and (kind := KIND.match(title.astext())):
             quote["classes"] += ["book-card", "book-card-" + kind[1].lower().replace(" ", "-")]
             title["classes"].append("book-card-title")
+            for paragraph in quote.findall(nodes.paragraph):
+                if paragraph.astext().startswith("Assumes:"):
+                    paragraph["classes"].append("assumes")
 
 
 def setup(app: Sphinx) -> dict[str, object]:

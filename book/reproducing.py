@@ -98,6 +98,7 @@ def _rows(folder: Path, name: str) -> list[str]:
 OTHERS = {
     "benchmarks": ("Times and steps beside other libraries", "make benchmarks"),
     "language": ("Runs of chapter 15", "python -m course_lib.language.study"),
+    "sandbox": ("Policies of the sandbox page", "python -m book.sandbox"),
 }
 
 

@@ -1,19 +1,30 @@
-"""Every page of the built book in a browser: from a file, without a network, also on a phone."""
+"""Every page of the built book in a browser: from a file, without a network, also on a phone.
 
+A page is opened once from its file and looked at in light and in dark, at three widths; and once from
+a server on this machine.
+"""
+
+import functools
+import http.server
 import json
 import re
+import threading
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import pytest
 
 from book.build import build, table_of_contents
+from book.links import LIST
+from book.measure import too_heavy
 from book.notebooks import AGAIN
 from book.tagged_equations import TAG_COMMAND, anchor
+from tests import accessibility as axe
 
 ROOT = Path(__file__).resolve().parent.parent
-LEFT, RIGHT = "\ue012", "\ue014"
+LEFT, RIGHT, TAB, ENTER, SPACE = "\ue012", "\ue014", "\ue004", "\ue007", " "
 LOCAL = ("file:", "data:", "blob:", "about:")
+PHONE, TABLET, DESKTOP = WIDTHS = (320, 768, 1400)
 
 # Folded answers are opened: what they hold is part of the page.
 READY = """
@@ -27,19 +38,35 @@ FINDINGS = r"""
 const text = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT, node =>
   node.parentElement.closest('script, style, code, pre, mjx-container')
     ? NodeFilter.FILTER_REJECT : NodeFilter.FILTER_ACCEPT);
+// A GIF, or a WebP file whose header says that it is animated.
+const moves = ({src}) => /^data:image.gif|[.](gif|webp|apng)$/.test(src)
+  || (/^data:image.webp;base64,/.test(src)
+      && /^RIFF....WEBPVP8X/s.test(atob(src.slice(23, 63))) && atob(src.slice(23, 63)).charCodeAt(20) & 2);
 const dollars = [];
 while (text.nextNode())
   if (text.currentNode.data.includes('$')) dollars.push(text.currentNode.data);
 const all = selector => [...document.querySelectorAll(selector)];
 return {
   ids: all('[id]').map(e => e.id),
-  links: all('a[href]').map(e => e.href),
+  links: all('a[href]').map(e => new URL(e.getAttribute('href'), document.baseURI).href),
   labelled: all('div.math[id]').filter(e => e.querySelector('mjx-mlabeledtr')).map(e => e.id),
   raw: all('.math').filter(e => !e.querySelector('mjx-container')).map(e => e.textContent),
   errors: all('mjx-merror, merror').map(e => e.textContent),
   dollars: dollars,
+  moving: all('img').filter(e => moves(e) && !e.closest('.film')?.querySelector('button'))
+    .map(e => e.alt),
   nameless: all('img').filter(e => !e.alt.trim()).map(e => e.outerHTML.slice(0, 200)),
 };
+"""
+
+# How wide the page is; scripts get some seconds to fit it to a new window.
+SETTLED = """
+const [width, done] = arguments;
+let tries = 100;
+(function look() {
+  const shown = document.documentElement.scrollWidth;
+  if (shown <= width || tries-- === 0) done(shown); else setTimeout(look, 50);
+})();
 """
 
 CONTRAST = """
@@ -65,6 +92,22 @@ for (const e of document.querySelectorAll(arguments[0])) {
   if (ratio < 4.5) poor.push(`${ratio.toFixed(2)}: ${e.textContent.trim().slice(0, 60)}`);
 }
 return poor;
+"""
+
+THEME = "return document.documentElement.dataset.theme"
+INK = ".book-card, .book-card *, .playable *, .film *, summary"
+
+# How many characters of a page's own text fit in its lines.
+MEASURE = """
+const paragraphs = [...document.querySelectorAll('.bd-article section > p')];
+const p = paragraphs.find(e => e.textContent.length > 200 && !e.querySelector('mjx-container'));
+const line = document.createElement('span');
+line.style.cssText = 'position: absolute; visibility: hidden; white-space: nowrap';
+line.textContent = p.textContent;
+p.append(line);
+const wide = line.getBoundingClientRect().width;
+line.remove();
+return p.clientWidth / (wide / p.textContent.length);
 """
 
 
@@ -96,37 +139,94 @@ def built(page):
     return Path(page).with_suffix(".html").as_posix()
 
 
-def open_page(browser, file, width=1280, scheme="light"):
-    """Open a file at a width, in light or dark mode, and wait until its equations are typeset."""
-    phone = width < 600
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": phone}
+def set_width(browser, width):
+    """Make the window so many CSS pixels wide."""
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+
+
+def set_scheme(browser, scheme):
+    """Tell pages that the reader's system is light or dark."""
     media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
-    browser.get(file.as_uri())
+
+
+def open_page(browser, address, width=DESKTOP, scheme="light"):
+    """Open a page at a width, in light or dark mode, and wait until its equations are typeset."""
+    set_width(browser, width)
+    set_scheme(browser, scheme)
+    browser.get(address)
     browser.execute_async_script(READY)
+
+
+def heard(browser, scheme):
+    """What the page of this scheme asked for since the last call, and its errors in the console."""
+    events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    return {
+        "requests": [
+            event["params"]["request"]["url"]
+            for event in events
+            if event["method"] == "Network.requestWillBeSent"
+            and event["params"]["documentURL"].startswith(scheme)  # not the browser's own pages
+        ],
+        "console": [
+            entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"
+        ],
+    }
 
 
 @pytest.fixture(scope="module")
 def findings(chromium, html):
-    """What is found on each page, opened once on a wide screen, and what it asked for."""
+    """What is found on each page, opened once from its file, and what it asked for."""
     found = {}
-    for kind in ("browser", "performance"):
-        chromium.get_log(kind)
+    heard(chromium, "file:")
     for name, file in pages_of(html).items():
-        open_page(chromium, file)
-        found[name] = chromium.execute_script(FINDINGS)
-        entries = chromium.get_log("performance")
-        events = [json.loads(entry["message"])["message"] for entry in entries]
-        found[name]["requests"] = [
-            event["params"]["request"]["url"]
-            for event in events
-            if event["method"] == "Network.requestWillBeSent"
-            and event["params"]["documentURL"].startswith("file:")  # not the browser's own pages
-        ]
-        found[name]["console"] = [
-            entry["message"] for entry in chromium.get_log("browser") if entry["level"] == "SEVERE"
-        ]
+        open_page(chromium, file.as_uri())
+        page = found[name] = chromium.execute_script(FINDINGS) | heard(chromium, "file:")
+        page["wide"], page["poor"], page["theme"] = [], [], []
+        for scheme in ("light", "dark"):
+            set_scheme(chromium, scheme)
+            page["theme"].append(chromium.execute_script(THEME))
+            for width in WIDTHS:
+                set_width(chromium, width)
+                shown = chromium.execute_async_script(SETTLED, width)
+                if shown > width:
+                    page["wide"].append(f"{shown} at {width}, {scheme}")
+            page["poor"] += [f"{scheme}: {poor}" for poor in chromium.execute_script(CONTRAST, INK)]
+        page["broken"] = broken_rules(chromium) if axe.FILE.is_file() else []
+    return found
+
+
+def broken_rules(browser):
+    """What axe-core finds on the page that is open: all rules in light mode, those about colours in
+    dark mode too, and the others on a phone too."""
+    browser.execute_script(axe.STILL + axe.source())
+    found = [f"dark: {line}" for line in axe.violations(browser, axe.COLOURS)]
+    set_scheme(browser, "light")
+    found += axe.violations(browser)
+    set_width(browser, PHONE)
+    return found + [f"phone: {line}" for line in axe.violations(browser, axe.STRUCTURE)]
+
+
+@pytest.fixture(scope="module")
+def served(chromium, html):
+    """What each page asked for and logged when it was opened from a server on this machine."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    found = {}
+    handler = functools.partial(Quiet, directory=html)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        site = f"http://127.0.0.1:{server.server_port}/"
+        heard(chromium, "http:")
+        for name in pages_of(html):
+            open_page(chromium, site + quote(name))
+            found[name] = {"site": site} | heard(chromium, "http:")
+        chromium.get("about:blank")
+        server.shutdown()
     return found
 
 
@@ -139,17 +239,21 @@ def test_every_page_of_the_contents_was_opened(findings):
     assert {built(page) for page in table_of_contents(ROOT)} <= set(findings)
 
 
-def test_no_page_asks_anything_of_the_network(findings):
-    asked = {
-        name: [url for url in page["requests"] if not url.startswith(LOCAL)]
-        for name, page in findings.items()
-    }
-    assert all(page["requests"] for page in findings.values())  # the log itself works
-    assert {name: urls for name, urls in asked.items() if urls} == {}
+def test_no_page_asks_anything_of_the_network(findings, served):
+    for pages in (findings, served):
+        asked = {
+            name: [
+                u for u in page["requests"] if not u.startswith((*LOCAL, page.get("site", "file:")))
+            ]
+            for name, page in pages.items()
+        }
+        assert all(page["requests"] for page in pages.values())  # the log itself works
+        assert {name: urls for name, urls in asked.items() if urls} == {}
 
 
-def test_no_page_has_an_error_in_the_console(findings):
+def test_no_page_has_an_error_in_the_console(findings, served):
     assert faults(findings, "console") == {}
+    assert faults(served, "console") == {}
 
 
 def test_every_equation_is_typeset_without_an_error(findings):
@@ -163,6 +267,10 @@ def test_no_dollar_sign_is_left_in_the_text(findings):
 
 def test_every_picture_has_a_text(findings):
     assert faults(findings, "nameless") == {}
+
+
+def test_every_moving_picture_can_be_stopped(findings):
+    assert faults(findings, "moving") == {}
 
 
 def tags_of(page):
@@ -205,26 +313,117 @@ def test_every_local_link_leads_somewhere(findings, html):
     assert broken == []
 
 
-def test_no_page_scrolls_sideways_on_a_phone(chromium, html):
-    wide = {}
-    for name, file in pages_of(html).items():
-        open_page(chromium, file, width=390)
-        width = chromium.execute_script("return document.documentElement.scrollWidth")
-        if width > 390:
-            wide[name] = width
-    assert wide == {}
+def test_links_to_elsewhere_are_listed(findings, html):
+    lines = (html / LIST).read_text().splitlines()
+    seen = {link for page in findings.values() for link in page["links"] if link.startswith("http")}
+    assert {urlsplit(line).geturl() for line in lines if not line.startswith(" ")} == seen
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_cards_and_captions_have_contrast(chromium, html, scheme):
-    poor = {}
-    for name, file in pages_of(html).items():
-        open_page(chromium, file, scheme=scheme)
-        assert chromium.execute_script("return document.documentElement.dataset.theme") == scheme
-        text = ".book-card, .book-card *, .playable *, summary"
-        if found := chromium.execute_script(CONTRAST, text):
-            poor[name] = found
-    assert poor == {}
+def test_a_line_of_text_has_about_seventy_characters(chromium, html):
+    for name in ("intro.html", "chapters/01_policy_gradients.html"):
+        open_page(chromium, html / name, width=1400)
+        assert 64 <= chromium.execute_script(MEASURE) <= 78, name
+
+
+def test_no_page_is_heavy(html):
+    assert too_heavy(html) == []
+
+
+def test_no_page_scrolls_sideways(findings):
+    assert faults(findings, "wide") == {}
+
+
+def test_cards_and_captions_have_contrast(findings):
+    assert {tuple(page["theme"]) for page in findings.values()} == {("light", "dark")}
+    assert faults(findings, "poor") == {}
+
+
+def test_no_page_breaks_a_rule_of_axe_core(findings):
+    axe.source()  # or skip
+    assert faults(findings, "broken") == {}
+
+
+# Notes every element that gets the focus, and whether one sees that it has it.
+WATCH = """
+window.visited = [];
+document.addEventListener('focusin', ({target}) => {
+  const {outlineStyle, outlineWidth} = getComputedStyle(target);
+  const seen = outlineStyle !== 'none' && parseFloat(outlineWidth) >= 2;
+  visited.push({element: target, seen});
+});
+"""
+# What a reader with a keyboard must come to: what can be pressed or moved, and what scrolls by itself.
+UNREACHED = """
+const reached = new Set(visited.map(({element}) => element));
+const shown = e => e.checkVisibility({visibilityProperty: true}) && e.getClientRects().length;
+const scrolls = e => e.scrollWidth > e.clientWidth + 1
+  && /auto|scroll/.test(getComputedStyle(e).overflowX);
+const name = e => e.outerHTML.slice(0, 120);
+return {
+  count: reached.size,
+  unreached: [...document.querySelectorAll('a[href], button, input, summary')].filter(shown)
+    .concat([...document.querySelectorAll('article *')].filter(
+      e => scrolls(e) && shown(e) && !e.closest('mjx-container, button')))
+    .filter(e => !reached.has(e) && !e.querySelector('a, button, input')).map(name),
+  unseen: visited.filter(({seen}) => !seen).map(({element}) => name(element)),
+  math: [...reached].filter(e => e.closest('mjx-container')).length,
+};
+"""
+
+
+@pytest.fixture
+def chapter(chromium, html):
+    """A chapter with a playable figure, folded answers and a film, opened with its folds closed."""
+    name = "chapters/01_policy_gradients.html"
+    open_page(chromium, (html / name).as_uri())
+    chromium.execute_script(
+        "document.querySelectorAll('details').forEach(d => { d.open = false; })"
+    )
+    return chromium
+
+
+def press(browser, *keys):
+    """Press keys one after another, wherever the focus is."""
+    from selenium.webdriver import ActionChains
+
+    ActionChains(browser).send_keys(*keys).perform()
+
+
+def test_the_first_stop_of_the_keyboard_leads_past_the_menus(chapter):
+    press(chapter, TAB)
+    link = chapter.switch_to.active_element
+    assert link.text == "Skip to main content"
+    assert link.rect["y"] >= 0  # it comes into sight with the focus
+    press(chapter, ENTER)
+    assert chapter.execute_script("return location.hash") == "#main-content"
+    press(chapter, TAB)
+    assert chapter.execute_script("return !!document.activeElement.closest('main')")
+
+
+def test_the_keyboard_reaches_everything_and_one_sees_where_it_is(chapter):
+    chapter.execute_script(WATCH)
+    stops = chapter.execute_script(
+        "return document.querySelectorAll('a, button, input, *[tabindex], summary').length"
+    )
+    for _ in range(stops // 50 + 1):
+        press(chapter, *[TAB] * 50)
+        if chapter.execute_script("return document.activeElement === document.body"):
+            break  # past the last
+    found = chapter.execute_script(UNREACHED)
+    assert found["count"] > 20
+    assert found["unreached"] == []
+    assert found["unseen"] == []
+    assert found["math"] == 0  # hundreds of equations are no stops
+
+
+def test_folds_open_and_close_by_key(chapter):
+    folds = chapter.find_elements("css selector", "article summary")
+    assert folds
+    for fold in folds[:3]:
+        chapter.execute_script("arguments[0].focus()", fold)
+        for key, state in ((ENTER, True), (SPACE, False)):
+            press(chapter, key)
+            assert chapter.execute_script("return arguments[0].parentElement.open", fold) is state
 
 
 def shown(figure):
@@ -238,7 +437,9 @@ def test_every_playable_figure_changes_by_key_and_by_mouse(chromium, html):
 
     played = 0
     for name, file in pages_of(html).items():
-        open_page(chromium, file)
+        if 'class="playable"' not in file.read_text():
+            continue
+        open_page(chromium, file.as_uri())
         for figure in chromium.find_elements("css selector", ".playable"):
             for slider in figure.find_elements("css selector", "input"):
                 played += 1

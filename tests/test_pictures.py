@@ -1,5 +1,6 @@
 """Figures, films and shown source: what a reader gets, and that a text equivalent is not optional."""
 
+import base64
 import io
 import re
 
@@ -244,3 +245,84 @@ def test_colours_that_only_a_middle_frame_has_are_shown():
 def test_frames_of_different_sizes_are_refused():
     with pytest.raises(ValueError, match="one size"):
         encode_gif([np.zeros((2, 2, 3), np.uint8), np.zeros((2, 3, 3), np.uint8)], fps=10)
+
+
+@pytest.fixture
+def page(chromium, tmp_path):
+    """A file with a film of five frames, a second each, and nothing else; a function opens it."""
+
+    def load(motion):
+        shown = film(frames(), fps=1, alt="A square moves right.", width=60)._repr_html_()
+        (tmp_path / "page.html").write_text(f'<!doctype html><meta charset="utf-8">{shown}')
+        media = {"features": [{"name": "prefers-reduced-motion", "value": motion}]}
+        chromium.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+        chromium.get((tmp_path / "page.html").as_uri())
+        return chromium
+
+    yield load
+    chromium.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def state(browser):
+    """The kind of picture that is shown, what the button says, and its name for a screen reader."""
+    image, button = (browser.find_element("css selector", tag) for tag in ("img", "button"))
+    kind = image.get_property("currentSrc").split(";")[0]
+    assert button.accessible_name == button.text
+    return kind, button.text
+
+
+def press(browser, key):
+    """Press a key on the button, as a reader does who came there with the Tab key."""
+    from selenium.webdriver import ActionChains
+
+    if browser.execute_script("return document.activeElement.tagName") != "BUTTON":
+        ActionChains(browser).send_keys("\ue004").perform()
+    ActionChains(browser).send_keys(key).perform()
+    browser.execute_async_script("requestAnimationFrame(() => setTimeout(arguments[0], 50))")
+
+
+PLAYING, STOPPED = ("data:image/gif", "Pause the film"), ("data:image/png", "Play the film")
+
+
+def test_a_film_is_stopped_and_played_by_key(page):
+    browser = page("no-preference")
+    assert state(browser) == PLAYING
+    for key, after in (("\ue007", STOPPED), (" ", PLAYING), (" ", STOPPED), ("\ue007", PLAYING)):
+        press(browser, key)
+        assert state(browser) == after
+        assert (
+            browser.find_element("css selector", "img").accessible_name == "A square moves right."
+        )
+
+
+def test_who_wants_less_motion_sees_a_still_until_the_button_is_pressed(page):
+    browser = page("reduce")
+    assert state(browser) == STOPPED
+    press(browser, " ")
+    assert state(browser) == PLAYING
+    press(browser, " ")
+    assert state(browser) == STOPPED
+
+
+def test_a_stopped_film_shows_one_of_its_frames_and_moves_no_more(page):
+    browser = page("no-preference")
+    press(browser, " ")
+    still = browser.execute_script("return document.querySelector('source').srcset")
+    data = base64.b64decode(still.split(",")[1])
+    row = np.asarray(Image.open(io.BytesIO(data)).convert("L"))[15]
+    assert row.argmax() in (0, 10, 20, 30, 40)
+    assert (row > 128).sum() == 10
+    picture = browser.find_element("css selector", "img")
+    before = picture.screenshot_as_png
+    browser.execute_async_script("setTimeout(arguments[0], 2200)")  # two frames later
+    assert picture.screenshot_as_png == before
+
+
+def test_the_still_of_a_film_is_its_first_frame():
+    text = film(frames(), fps=20, alt="a square", width=60)._repr_html_()
+    data = base64.b64decode(re.search(r'srcset="data:image/png;base64,([^"]*)"', text)[1])
+    still = np.asarray(Image.open(io.BytesIO(data)).convert("L"))
+    assert np.abs(still.astype(int) - frames()[0][..., 0]).max() <= 2
+    assert (
+        "data-lm-suppress-shortcuts" in text.split("<button")[1]
+    )  # JupyterLab leaves its keys alone

@@ -211,10 +211,15 @@ def with_printed(verdict: Verdict, text: str) -> Verdict:
 
 def show(verdict: Verdict) -> None:
     """Show a verdict as HTML in a notebook, as text anywhere else."""
+    show_both(verdict.as_text(), as_html(verdict))
+
+
+def show_both(text: str, rich: str) -> None:
+    """Show HTML in a notebook, and text anywhere else."""
     shell = sys.modules.get("IPython") and sys.modules["IPython"].get_ipython()
     if shell is not None and hasattr(shell, "kernel"):
         from IPython.display import display
 
-        display({"text/html": as_html(verdict), "text/plain": verdict.as_text()}, raw=True)
+        display({"text/html": rich, "text/plain": text}, raw=True)
     else:
-        print(verdict.as_text())
+        print(text)

@@ -19,7 +19,7 @@ from ..experience.envs import EnvLike, make_env, name_of
 from ..kinds import Count, Natural, checked
 from ..policies import Policy
 from ..spaces import ActionMap
-from .plots import Picture
+from .pausable import Film
 
 # Browsers take a frame of less than two hundredths of a second for one of ten.
 _SHORTEST = 2
@@ -207,8 +207,8 @@ def save_gif(path: str | Path, frames: Sequence[NDArray], fps: float, **options)
     return path
 
 
-def film(frames: Sequence[NDArray], fps: float, alt: str, **options) -> Picture:
-    """Frames as a GIF that displays itself in a notebook.
+def film(frames: Sequence[NDArray], fps: float, alt: str, **options) -> Film:
+    """Frames as a GIF that displays itself in a notebook, with a button that stops it.
 
     Parameters
     ----------
@@ -219,11 +219,11 @@ def film(frames: Sequence[NDArray], fps: float, alt: str, **options) -> Picture:
 
     Returns
     -------
-    Picture
+    Film
 
     Raises
     ------
     ValueError
         As in `encode_gif`, and if alt is empty.
     """
-    return Picture(encode_gif(frames, fps, **options), "image/gif", alt, options.get("width", 300))
+    return Film(encode_gif(frames, fps, **options), alt, options.get("width", 300))

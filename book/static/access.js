@@ -1,0 +1,62 @@
+/* What a style sheet cannot do for keyboard and paper. */
+(() => {
+
+// What scrolls by itself, a long equation, a wide table, a long line of code, can be scrolled with the
+// arrow keys once it can be focused; what does not scroll is no stop on the way.
+const SCROLLERS =
+  "div.math, span.math, pre, .cell_output .text_html, .pst-scrollable-table-container, .output";
+
+// A formula within a line that is wider than the column becomes a line of its own, which scrolls.
+function giveWideFormulasALine() {
+  const formulas = [...document.querySelectorAll("span.math")];
+  for (const formula of formulas) formula.classList.remove("math-wide");
+  const wide = formulas.filter(formula => {
+    const column = formula.closest("p, li, dd, dt, figcaption, summary, h1, h2, h3, h4");
+    return column && formula.getBoundingClientRect().width > column.clientWidth;
+  });
+  for (const formula of wide) formula.classList.add("math-wide");
+}
+
+function letScrollersBeFocused() {
+  for (const box of document.querySelectorAll(SCROLLERS)) {
+    const style = getComputedStyle(box);
+    const scrolls =
+      (box.scrollWidth > box.clientWidth && /auto|scroll/.test(style.overflowX)) ||
+      (box.scrollHeight > box.clientHeight && /auto|scroll/.test(style.overflowY));
+    if (scrolls) box.tabIndex = 0;
+    else if (box.tabIndex === 0) box.removeAttribute("tabindex");
+  }
+}
+
+function fit() {
+  giveWideFormulasALine();
+  letScrollersBeFocused();
+}
+
+let waiting = 0;
+function soon() {
+  clearTimeout(waiting);
+  waiting = setTimeout(fit, 100);
+}
+
+// Folds are open on paper, and afterwards as they were.
+let opened = [];
+function openFolds() {
+  opened = [...document.querySelectorAll("details:not([open])")];
+  for (const fold of opened) fold.open = true;
+}
+function closeFolds() {
+  for (const fold of opened) fold.open = false;
+  opened = [];
+}
+
+addEventListener("beforeprint", openFolds);
+addEventListener("afterprint", closeFolds);
+addEventListener("resize", soon);
+document.addEventListener("toggle", soon, true);
+addEventListener("load", () => {
+  const typeset = window.MathJax && MathJax.startup ? MathJax.startup.promise : Promise.resolve();
+  typeset.then(fit);
+});
+
+})();
