@@ -29,6 +29,12 @@ def test_benchmark_runs_come_by_seed_and_end_where_they_arrive():
         assert run["steps"] == (steps[means >= 333][0] if run["arrived"] else 1_000_000)
 
 
+def test_the_earlier_preset_comes_by_seed_and_alone():
+    runs = evidence("swingup-seeds")
+    assert [run["job"]["seed"] for run in runs] == list(range(110, 117))
+    assert {run["job"]["settings"]["entropy_coef"] for run in runs} == {-0.005}
+
+
 def test_an_unknown_name_is_told():
     with pytest.raises(ValueError, match="no evidence 'ladder'; there is: trpo-benchmarks"):
         evidence("ladder")

@@ -122,6 +122,33 @@ def test_update_makes_good_actions_likelier_and_the_critic_better():
     assert (agent.value_network(batch.observations) - batch.value_targets).square().mean() < error
 
 
+def test_update_is_its_loss_in_plain_words():
+    """Eqs. (11.1) and (11.2) by torch's distributions, minibatch by minibatch, on a twin."""
+    settings = replace(SETTINGS, entropy_coef=0.3, value_coef=0.7, max_grad_norm=0.4)
+    (agent, batch), (twin, _) = agent_and_batch(), agent_and_batch()
+    ppo.update(agent, batch, settings, np.random.default_rng(0))
+
+    def distribution(index):
+        return torch.distributions.Categorical(logits=twin.policy(batch.observations[index]).logits)
+
+    rng = np.random.default_rng(0)
+    old = distribution(slice(None)).log_prob(batch.actions).detach()
+    A = (batch.advantages - batch.advantages.mean()) / batch.advantages.std(correction=0)
+    for _ in range(settings.epochs):
+        for index in torch.from_numpy(rng.permutation(len(A))).split(settings.minibatch_size):
+            new = distribution(index)
+            ratio = (new.log_prob(batch.actions[index]) - old[index]).exp()
+            gain = torch.minimum(ratio * A[index], ratio.clamp(0.8, 1.2) * A[index]).mean()
+            errors = twin.value_network(batch.observations[index]) - batch.value_targets[index]
+            loss = -gain + 0.7 * errors.square().mean() / 2 - 0.3 * new.entropy().mean()
+            twin.optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(twin.parameters(), 0.4)
+            twin.optimizer.step()
+    for ours, plain in zip(agent.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(ours, plain, rtol=1e-3, atol=1e-5)
+
+
 def test_diagnostics_agree_with_torch_distributions():
     agent, batch = agent_and_batch()
     old = torch.distributions.Categorical(logits=agent.policy(batch.observations).logits.detach())

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from .study_records import load_runs
+
 RESULTS = Path(__file__).resolve().parents[2] / "results"
 PACKAGED = Path(__file__).with_name("evidence.json")
 
@@ -33,6 +35,8 @@ def _benchmark(algorithm: str) -> dict[str, dict[str, list[dict[str, Any]]]]:
 SOURCES: dict[str, Callable[[], Any]] = {
     "trpo-benchmarks": lambda: _benchmark("trpo"),
     "vine": lambda: _rows(RESULTS / "vine" / "runs" / "vine.json"),
+    "swingup-36": lambda: load_runs(RESULTS / "swingup-36" / "runs"),
+    "swingup-seeds": lambda: load_runs(RESULTS / "tuning" / "ppo_seeds" / "runs", ["ppo"]),
 }
 
 
@@ -44,7 +48,9 @@ def evidence(name: str) -> Any:
     name : str
         One of `SOURCES`: ``"trpo-benchmarks"`` gives the benchmark's runs by task and side
         (``seed``, ``arrived``, ``steps``, and ``scores``: steps, CPU seconds, mean of 20
-        deterministic episodes), ``"vine"`` the rows of that exact study.
+        deterministic episodes), ``"vine"`` the rows of that exact study,
+        ``"swingup-36"`` the records of that study's runs (see `study_run.run_job`), and
+        ``"swingup-seeds"`` those of PPO's earlier preset on seeds 110 to 116.
 
     Raises
     ------
