@@ -35,8 +35,9 @@ def run(source, name):
     return names[name]
 
 
-def test_there_are_five_of_other_peoples_code_and_the_case_of_chapter_8():
-    assert [spec.exercise for spec in REPAIRS] == ["08_line_search"] + ["14_reading_code"] * 5
+def test_there_are_five_of_other_peoples_code_and_the_cases_of_chapters_8_and_9():
+    cases = ["08_line_search", "09_trpo_in_practice"]
+    assert [spec.exercise for spec in REPAIRS] == cases + ["14_reading_code"] * 5
 
 
 @pytest.mark.parametrize("spec", REPAIRS, ids=lambda spec: spec.name)
