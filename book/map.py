@@ -111,7 +111,7 @@ def drawing(chapters: dict[int, tuple[str, str]]) -> str:
             rows.append(f'<g class="unwritten">{mark}</g>')
     tall = height_of(max(NEEDS)) + 30
     return (
-        f'<svg viewBox="0 0 {WIDE} {tall}" role="img" '
+        f'<svg viewBox="0 0 {WIDE} {tall}" role="group" '
         f'aria-label="The chapters in a column, with lines from each to those that need it; '
         f'the table below says the same.">\n' + "\n".join(rows) + "\n</svg>"
     )
