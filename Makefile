@@ -61,10 +61,7 @@ grade: $(INSTALLED)  ## check the exercises you have written
 
 exercises: $(INSTALLED)  ## derive the exercises from the solutions, and from the chapters the appendices, the map, the tasks and the schedule
 	$(BIN)/python -m course_lib.grading.generate
-	$(BIN)/python -m book.appendices
-	$(BIN)/python -m book.map
-	$(BIN)/python -m book.tasks
-	$(BIN)/python -m book.course
+	$(BIN)/python -m book.generated
 
 benchmarks: $(INSTALLED)  ## measure what is missing in results/benchmarks beside other libraries
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[compare,fast]'

@@ -12,7 +12,6 @@ from sphinx.application import Sphinx
 REPAIRS = [
     # A button's name must hold the words that are seen on it, else "click ..." does not work by voice.
     (r'(<button class="btn search-button-field[^>]*?) aria-label="Search"', r"\1"),
-    (r'<summary aria-label="Toggle hidden content">', "<summary>"),
     # The icons' titles become text of the button for the colours, which has a name of its own.
     (r'(<i class="theme-switch [^>]*?) +title="[^"]*"', r"\1"),
     # Everything on a page belongs to a landmark; the book's title stands in none.

@@ -1,7 +1,7 @@
-"""Generate appendices B, D, E and I: ``python -m book.appendices``.
+"""Appendices B, E and I, made from the chapters.
 
 B says which equation is which code, test and exercise. E gathers the reading lists. I is all
-equations on one page. D says how results were made, see `book.reproducing`.
+equations on one page.
 
 Each chapter declares its equations in its notebook's metadata, beside the text that numbers them::
 
@@ -16,11 +16,10 @@ Each chapter declares its equations in its notebook's metadata, beside the text 
 
 import json
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from . import reproducing
+from .prose import chapters, heading, prose
 
 PAGE = Path("appendices/b_equations.md")
 FORMULAS = Path("appendices/i_formulas.md")
@@ -67,17 +66,11 @@ def _number(tag: str) -> tuple[int, ...]:
     return tuple(int(part) for part in tag.split("."))
 
 
-def title(root: Path, name: str) -> str:
-    """The heading of a chapter."""
-    notebook = json.loads((root / "chapters" / name).read_text(encoding="utf-8"))
-    return "".join(notebook["cells"][0]["source"]).splitlines()[0].lstrip("# ")
-
-
 def equation_map(root: Path) -> str:
     """The page."""
     parts = [HEAD]
     for name, rows in equations(root).items():
-        parts.append(f"\n## {title(root, name)}\n")
+        parts.append(f"\n## {heading(root / 'chapters' / name)}\n")
         parts.append("| Equation | Says | Function | Test | Exercise |\n|---|---|---|---|---|")
         for number, row in rows.items():
             code, test, exercise = (row.get(key, "") for key in ("code", "test", "exercise"))
@@ -94,20 +87,17 @@ def equation_map(root: Path) -> str:
 
 def displayed(root: Path, name: str) -> Iterator[tuple[str, str]]:
     """Number and LaTeX of every numbered equation of a chapter."""
-    notebook = json.loads((root / "chapters" / name).read_text(encoding="utf-8"))
-    for cell in notebook["cells"]:
-        if cell["cell_type"] == "markdown":
-            text = re.sub(r"^> ?", "", "".join(cell["source"]), flags=re.M)
-            for body in DISPLAYED.findall(text):
-                for number in NUMBERED.findall(body):
-                    yield number, NUMBERED.sub("", body).strip().rstrip(".,")
+    text = re.sub(r"^> ?", "", prose(root / "chapters" / name), flags=re.M)
+    for body in DISPLAYED.findall(text):
+        for number in NUMBERED.findall(body):
+            yield number, NUMBERED.sub("", body).strip().rstrip(".,")
 
 
 def formula_page(root: Path) -> str:
     """Every numbered equation with what it says."""
     parts = [FORMULAS_HEAD]
     for name, rows in equations(root).items():
-        parts.append(f"## {title(root, name)}\n")
+        parts.append(f"## {heading(root / 'chapters' / name)}\n")
         parts += [
             f"Eq. ({number}): {rows[number]['says']}.\n\n$$\n{body}\n$$\n"
             for number, body in displayed(root, name)
@@ -118,17 +108,15 @@ def formula_page(root: Path) -> str:
 def readings(root: Path) -> dict[str, tuple[re.Match, list[int]]]:
     """Title -> the fullest entry of it, and the numbers of the chapters that list it."""
     found: dict[str, tuple[re.Match, list[int]]] = {}
-    for path in sorted((root / "chapters").glob("*.ipynb")):
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        text = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
-        for line in text.partition("## Further reading")[2].splitlines():
+    for number, path in chapters(root).items():
+        for line in prose(path).partition("## Further reading")[2].splitlines():
             for entry in ENTRY.finditer(line.removeprefix("- ")):
                 key = entry["title"].lower()
-                best, chapters = found.get(key, (entry, []))
+                best, listing = found.get(key, (entry, []))
                 longer = len(entry["authors"] + entry["where"]) > len(
                     best["authors"] + best["where"]
                 )
-                found[key] = (entry if longer else best, [*chapters, int(path.stem[:2])])
+                found[key] = (entry if longer else best, [*listing, number])
     return found
 
 
@@ -139,31 +127,16 @@ def reference_page(root: Path) -> str:
         return item[0]["authors"].lower(), item[0]["year"]
 
     lines = [REFERENCES_HEAD]
-    for entry, chapters in sorted(readings(root).values(), key=order):
+    for entry, numbers in sorted(readings(root).values(), key=order):
         where = entry["where"].lstrip("]").removeprefix(", ")
         title = f"*{entry['title']}*"
         if where.startswith("("):  # the title itself is the link
             link, _, where = where.partition(")")
             title, where = f"[{title}]{link})", where.removeprefix(", ")
-        listed = ", ".join(map(str, chapters))
+        listed = ", ".join(map(str, numbers))
         place = f", {where}" if where else ""
         lines.append(
             f"- {entry['authors']} ({entry['year']}), {title}{place}. "
-            f"Chapter{'s' * (len(chapters) > 1)} {listed}."
+            f"Chapter{'s' * (len(numbers) > 1)} {listed}."
         )
     return "\n".join(lines) + "\n"
-
-
-def main() -> int:
-    """Write the pages of the current folder's book."""
-    root = Path(__file__).resolve().parent.parent
-    (root / PAGE).parent.mkdir(exist_ok=True)
-    (root / PAGE).write_text(equation_map(root), encoding="utf-8")
-    (root / FORMULAS).write_text(formula_page(root), encoding="utf-8")
-    (root / REFERENCES).write_text(reference_page(root), encoding="utf-8")
-    (root / reproducing.PAGE).write_text(reproducing.reproduction_page(root), encoding="utf-8")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,13 +1,13 @@
-"""Generate the teachers' schedule and learning goals: ``python -m book.course``.
+"""The teachers' schedule and learning goals, made from the chapters.
 
 Both stand in ``teaching.md`` between markers. What is read and handed in each week is decided here;
 how long it takes, and what it is good for, is what the chapters and exercises themselves say.
 """
 
-import json
 import re
-import sys
 from pathlib import Path
+
+from .prose import chapters, heading, prose
 
 PAGE = Path("teaching.md")
 ABILITY = re.compile(r"^\*\*You will be able to\*\* (.+)$", re.M)
@@ -52,28 +52,12 @@ def minutes(words: str) -> float:
     return WORDS[words]
 
 
-def text_of(path: Path) -> str:
-    """The prose of a notebook."""
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    return "\n\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
-
-
-def chapters(root: Path) -> dict[int, Path]:
-    """The chapters that exist, by their number."""
-    return {int(path.name[:2]): path for path in sorted((root / "chapters").glob("[0-9]*.ipynb"))}
-
-
 def ability(path: Path) -> str:
     """What a chapter says its reader will be able to do."""
-    found = ABILITY.search(text_of(path))
+    found = ABILITY.search(prose(path))
     if found is None:
         raise ValueError(f"{path.name} does not say what its reader will be able to do")
     return found[1]
-
-
-def heading(path: Path) -> str:
-    """The title of a chapter."""
-    return text_of(path).splitlines()[0].lstrip("# ")
 
 
 def goals(root: Path) -> str:
@@ -94,7 +78,7 @@ def schedule(root: Path) -> str:
     for week, (numbers, besides) in enumerate(WEEKS, start=1):
         paths = [known[number] for number in numbers if number in known]
         read = [f"[{int(p.name[:2])}]({p.relative_to(root).as_posix()})" for p in paths]
-        times = [TIME.search(text_of(path)) for path in paths]
+        times = [TIME.search(prose(path)) for path in paths]
         if None in times:
             raise ValueError(f"a chapter of week {week} does not say how long it takes")
         reading, running = (sum(minutes(t[i]) for t in times if t) for i in (1, 2))
@@ -103,7 +87,7 @@ def schedule(root: Path) -> str:
             notebook = root / "exercises" / path.name
             if notebook.is_file():
                 handed.append(f"[{path.name[:2]}](exercises/{path.name})")
-                writing += sum(minutes(time) for time in TASK.findall(text_of(notebook)))
+                writing += sum(minutes(time) for time in TASK.findall(prose(notebook)))
             else:
                 handed.append(f"`exercises/{path.stem}.py`")
         cells = [
@@ -128,14 +112,3 @@ def page(root: Path) -> str:
             raise ValueError(f"{PAGE} has no place for the {name}, or more than one")
         text = place.sub(lambda found, new=generated: f"{found[1]}\n{new}\n\n{found[2]}", text)
     return text
-
-
-def main() -> int:
-    """Write the page of the current folder's book."""
-    root = Path(__file__).resolve().parent.parent
-    (root / PAGE).write_text(page(root), encoding="utf-8")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

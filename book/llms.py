@@ -12,7 +12,8 @@ from pathlib import Path, PurePosixPath
 import yaml
 
 from book.appendices import equations
-from book.course import ability, text_of
+from book.course import ability
+from book.prose import prose
 
 NAME = "llms.txt"
 SUMMARY = """An interactive book from the policy gradient to TRPO and PPO, with a library that is meant to be
@@ -61,21 +62,18 @@ def source(root: Path, name: str) -> Path:
     return next(path for path in candidates if path.is_file())
 
 
-def prose(path: Path) -> str:
-    """The text of a page or of a notebook."""
-    return text_of(path) if path.suffix == ".ipynb" else path.read_text(encoding="utf-8")
-
-
 def page_title(root: Path, name: str) -> str:
     """The first heading of a page of the table of contents."""
-    found = re.search(r"^# (.+)$", prose(source(root, name)), re.M)
+    path = source(root, name)
+    text = prose(path) if path.suffix == ".ipynb" else path.read_text(encoding="utf-8")
+    found = re.search(r"^# (.+)$", text, re.M)
     return found[1] if found else name
 
 
 def goal_of(root: Path, name: str) -> str:
     """What a chapter teaches; nothing for other pages."""
     path = source(root, name)
-    if path.suffix != ".ipynb" or "**You will be able to**" not in text_of(path):
+    if path.suffix != ".ipynb" or "**You will be able to**" not in prose(path):
         return ""
     return f"You will be able to {ability(path)}"
 

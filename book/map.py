@@ -1,14 +1,14 @@
-"""Draw the map of the book: ``python -m book.map`` writes ``appendices/map.md``.
+"""The map of the book, ``appendices/map.md``, drawn from what is declared here.
 
 What needs what is declared here and nowhere else. The picture leaves out what follows from the
 rest: chapter 8 needs 5, 6 and 7, and since 7 needs 6 and 6 needs 5, one line is enough.
 """
 
-import json
 import re
-import sys
 from html import escape
 from pathlib import Path
+
+from .prose import chapters, heading
 
 PAGE = Path("appendices/map.md")
 #: Chapter -> the chapters that it builds on.
@@ -39,7 +39,6 @@ PARTS = {
 }
 #: Titles of chapters that are not written yet.
 PLANNED = {
-    9: "TRPO in practice",
     12: "Implementation matters",
     13: "Which one",
 }
@@ -54,12 +53,10 @@ Chapter 14 can be read in pieces at any time: each of its entries names what it 
 
 def written(root: Path) -> dict[int, tuple[str, str]]:
     """Number -> file name and title of the chapters that exist."""
-    found = {}
-    for path in sorted((root / "chapters").glob("[0-9][0-9]_*.ipynb")):
-        first = "".join(json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"])
-        title = first.splitlines()[0].partition(": ")[2]
-        found[int(path.stem[:2])] = (path.stem, title)
-    return found
+    return {
+        number: (path.stem, heading(path).partition(": ")[2])
+        for number, path in chapters(root).items()
+    }
 
 
 def everything_below(chapter: int) -> set[int]:
@@ -90,7 +87,7 @@ def _line(needed: int, chapter: int) -> str:
     )
 
 
-def drawing(chapters: dict[int, tuple[str, str]]) -> str:
+def drawing(known: dict[int, tuple[str, str]]) -> str:
     """The map as an SVG."""
     rows = []
     for first, part in PARTS.items():
@@ -99,7 +96,7 @@ def drawing(chapters: dict[int, tuple[str, str]]) -> str:
     rows += [_line(needed, chapter) for chapter in NEEDS for needed in drawn(chapter)]
     for chapter in NEEDS:
         y = height_of(chapter)
-        name, title = chapters.get(chapter, ("", PLANNED.get(chapter, "")))
+        name, title = known.get(chapter, ("", PLANNED.get(chapter, "")))
         mark = (
             f'<circle class="dot" cx="{DOT}" cy="{y}" r="13"/>'
             f'<text class="number" x="{DOT}" y="{y + 5}">{chapter}</text>'
@@ -117,35 +114,35 @@ def drawing(chapters: dict[int, tuple[str, str]]) -> str:
     )
 
 
-def _links(numbers: list[int], chapters: dict[int, tuple[str, str]]) -> str:
+def _links(numbers: list[int], known: dict[int, tuple[str, str]]) -> str:
     """Chapter numbers, linked where there is a page."""
     return ", ".join(
-        f"[{n}](../chapters/{chapters[n][0]}.ipynb)" if n in chapters else str(n) for n in numbers
+        f"[{n}](../chapters/{known[n][0]}.ipynb)" if n in known else str(n) for n in numbers
     )
 
 
 def page(root: Path) -> str:
     """The page: the picture, and the same as a table."""
-    chapters = written(root)
+    known = written(root)
     parts = [
         HEAD,
         "```{raw} html",
         '<div class="book-map" role="region" aria-label="Map of the chapters" tabindex="0">',
-        drawing(chapters),
+        drawing(known),
         "</div>",
         "```",
         "\n## The same in words\n",
         "| Chapter | Builds on | Leads to |\n|---|---|---|",
     ]
     for chapter, needs in NEEDS.items():
-        name, title = chapters.get(chapter, ("", ""))
+        name, title = known.get(chapter, ("", ""))
         label = (
             f"[{chapter}. {title}](../chapters/{name}.ipynb)"
             if name
             else f"{chapter}. {PLANNED[chapter]} (not written yet)"
         )
         leads = [other for other, needed in NEEDS.items() if chapter in needed]
-        parts.append(f"| {label} | {_links(list(needs), chapters)} | {_links(leads, chapters)} |")
+        parts.append(f"| {label} | {_links(list(needs), known)} | {_links(leads, known)} |")
     return "\n".join(parts) + "\n"
 
 
@@ -156,14 +153,3 @@ def named(sentence: str) -> set[int]:
         first, *rest = map(int, re.findall(r"\d+", numbers))
         found |= set(range(first, rest[0] + 1)) if " to " in numbers else {first, *rest}
     return found
-
-
-def main() -> int:
-    """Write the page."""
-    root = Path(__file__).resolve().parent.parent
-    (root / PAGE).write_text(page(root), encoding="utf-8")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

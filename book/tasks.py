@@ -1,4 +1,4 @@
-"""List all tasks of the book: ``python -m book.tasks`` writes ``appendices/tasks.md``.
+"""All tasks of the book, ``appendices/tasks.md``.
 
 Which tasks there are, the judge knows. What each asks is the first sentence of its stub. How hard it
 is and how long it takes stands in the table at the head of its exercise. What it practises is the
@@ -8,7 +8,6 @@ equations whose rows in the chapters name it.
 import ast
 import json
 import re
-import sys
 from pathlib import Path
 
 from book.appendices import equations
@@ -99,14 +98,3 @@ def page(root: Path) -> str:
                 row = (f"`{spec.name}`", what, hard, time)
                 parts.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |")
     return "\n".join(parts) + "\n"
-
-
-def main() -> int:
-    """Write the page."""
-    root = Path(__file__).resolve().parent.parent
-    (root / PAGE).write_text(page(root), encoding="utf-8")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

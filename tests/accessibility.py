@@ -19,8 +19,8 @@ for (const glyphs of document.querySelectorAll('mjx-container > mjx-math')) {
 }
 """
 
-# A header that is an equation has its text in MathML, which axe-core does not take for text but screen
-# readers read: it is not empty.
+# A header that is an equation is seen as glyphs that a style sheet draws, which axe-core does not take
+# for visible text; screen readers have its MathML: it is not empty.
 # A page may need a tenth of a second to follow a new window or new colours. Style sheets are not
 # fetched a second time, which a page from a file may not do.
 RUN = """

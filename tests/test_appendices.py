@@ -13,17 +13,11 @@ from pathlib import Path
 import pytest
 
 from book.appendices import (
-    FORMULAS,
-    PAGE,
     REFERENCES,
     displayed,
-    equation_map,
     equations,
-    formula_page,
-    reference_page,
 )
 from book.reproducing import PAGE as REPRODUCING
-from book.reproducing import reproduction_page
 from course_lib.grading import specs
 from tests.pattern import TAG, cells_of, text_of
 from tests.test_pattern import EARLIER
@@ -34,13 +28,6 @@ ROWS = [
     for rows in equations(ROOT).values()
     for number, row in rows.items()
 ]
-
-
-def test_the_pages_are_generated():
-    assert (ROOT / PAGE).read_text(encoding="utf-8") == equation_map(ROOT)
-    assert (ROOT / FORMULAS).read_text(encoding="utf-8") == formula_page(ROOT)
-    assert (ROOT / REFERENCES).read_text(encoding="utf-8") == reference_page(ROOT)
-    assert (ROOT / REPRODUCING).read_text(encoding="utf-8") == reproduction_page(ROOT)
 
 
 def test_every_work_of_a_reading_list_is_a_reference():

@@ -8,22 +8,14 @@ import pytest
 import yaml
 
 from book.build import table_of_contents
-from book.course import PAGE, WEEKS, minutes, page, schedule
+from book.course import PAGE, WEEKS, minutes, schedule
 from book.llms import index
+from book.prose import prose
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = sorted((ROOT / "chapters").glob("[0-9]*.ipynb"))
 TEXT = (ROOT / PAGE).read_text(encoding="utf-8")
 INDEX = index(ROOT)
-
-
-def markdown(path):
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
-
-
-def test_the_teachers_page_is_generated():
-    assert page(ROOT) == TEXT  # make exercises
 
 
 def test_the_term_has_twelve_weeks_and_every_chapter_once():
@@ -36,7 +28,7 @@ def test_the_term_has_twelve_weeks_and_every_chapter_once():
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 def test_a_goal_is_what_the_chapter_says(path):
-    said = markdown(path).split("**You will be able to** ")[1].split("\n")[0]
+    said = prose(path).split("**You will be able to** ")[1].split("\n")[0]
     (goal,) = [line for line in TEXT.splitlines() if f"]({path.relative_to(ROOT)}).**" in line]
     assert goal.endswith(f"Students {said}")
     assert said in INDEX
@@ -46,7 +38,7 @@ def test_times_are_added_up():
     row = "| 6 | [6](chapters/06_fisher_vector_products.ipynb), [7](chapters/07_conjugate_gradients"
     (line,) = [line for line in schedule(ROOT).splitlines() if line.startswith(row)]
     reading, running, writing = (line.split("|")[i].strip() for i in (3, 4, 6))
-    words = sum(len(markdown(CHAPTERS[i]).split()) for i in (5, 6))
+    words = sum(len(prose(CHAPTERS[i]).split()) for i in (5, 6))
     assert abs(int(reading.removesuffix(" min")) - words / 250) < 6  # the chapters promise that
     assert running == "60 s"
     assert writing == "85 min"
@@ -70,7 +62,7 @@ def test_the_index_for_machines_has_every_page_and_every_equation():
     contents = {Path(name).with_suffix("").as_posix() for name in table_of_contents(ROOT)}
     root = yaml.safe_load((ROOT / "_toc.yml").read_text())["root"]
     assert pages == contents - {root}
-    tags = [tag for path in CHAPTERS for tag in re.findall(r"\\tag\{(\d+\.\d+)\}", markdown(path))]
+    tags = [tag for path in CHAPTERS for tag in re.findall(r"\\tag\{(\d+\.\d+)\}", prose(path))]
     listed = re.findall(r"^- \[Eq\. \((\d+\.\d+)\)\]", INDEX, re.M)
     assert len(tags) > 100
     assert set(listed) <= set(tags)

@@ -118,7 +118,7 @@ PRESETS: dict[tuple[str, str], Settings] = {
         gae_lambda=0.8,
         learning_rate=5e-3,
     ),
-    # The best of eight settings. In none of them did a run of 200,000 steps leave the crash.
+    # The best of eight settings. In none of them did a run of 200,000 steps do better than to crash.
     ("a2c", "CartPoleSwingUp-v0"): A2CSettings(
         **_SWINGUP, horizon=8, initial_log_std=1.0, learning_rate=2e-3
     ),
