@@ -22,7 +22,10 @@ WEEKS: tuple[tuple[tuple[int, ...], str], ...] = (
     ((4,), "Prove Theorem 4.2 together. Slides of Part II up to the smaller coefficient."),
     ((5,), "Two balls, with the slider. The rest of Part II."),
     ((6, 7), "Two steps of conjugate gradients by hand. Slides of Part III up to the line search."),
-    ((8,), "The case of exercise 08: read the log in class, repair it at home."),
+    (
+        (8,),
+        "The case of exercise 08: read the log in class, repair it at home. The rest of Part III.",
+    ),
     ((9,), "A written test on chapters 1 to 8. Choose projects: an environment, two algorithms."),
     ((10,), "Dead or alive: sort samples by hand, then with the slider. Slides of Part IV."),
     ((11, 12), "Read the instruments of somebody else's run. Projects: first curves, five seeds."),

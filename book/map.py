@@ -46,7 +46,7 @@ STEP, TOP, DOT, WIDE = 44, 30, 100, 370  # units of the drawing
 HEAD = """# The map: what leads to what
 
 Every chapter, and what it builds on. A line leads from a chapter to one that needs it, always
-downwards. If you are here for PPO, chapters 1 to 5 and then 10 and 11 are enough. For TRPO, read on from 5 to 8.
+downwards; what follows from other lines is left out. If you are here for PPO, chapters 1 to 5 and then 10 and 11 are enough. For TRPO, read on from 5 to 9.
 Chapter 14 can be read in pieces at any time: each of its entries names what it needs.
 """
 
@@ -110,7 +110,7 @@ def drawing(known: dict[int, tuple[str, str]]) -> str:
     return (
         f'<svg viewBox="0 0 {WIDE} {tall}" role="group" '
         f'aria-label="The chapters in a column, with lines from each to those that need it; '
-        f'the table below says the same.">\n' + "\n".join(rows) + "\n</svg>"
+        f'the table below says this and what is left out.">\n' + "\n".join(rows) + "\n</svg>"
     )
 
 

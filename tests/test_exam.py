@@ -228,7 +228,13 @@ def mixture():
 def far_and_safe():
     old, new = np.full(3, 1 / 3), np.array([0.0, 0.0, 1.0])
     assert new @ np.array([1.0, -1.0, 0.0]) == 0
-    return {"0.667": bounds.total_variation(old, new)}
+    alpha = bounds.total_variation(old, new)
+
+    def penalty(gamma):
+        return 4 * gamma * alpha**2 / (1 - gamma) ** 2
+
+    assert penalty(9 / 25) == pytest.approx(1 / (1 - 9 / 25))  # all that can be lost
+    return {"0.667": alpha, "0.9": 0.9, "160": penalty(0.9), "10": 1 / (1 - 0.9)}
 
 
 @answers("5.1")
@@ -309,7 +315,7 @@ def matrices_that_part():
     hessian, newton, p = both(0.5)
     return {
         "0.786": both(1.0)[1], "0.562": p, "0.731": both(1.0)[2], "0.246": newton,
-        "-0.092": hessian,
+        "-0.338": hessian - newton, "-0.092": hessian,
     }  # fmt: skip
 
 
@@ -484,6 +490,8 @@ def ratios_that_obey():
     r = np.linspace(0.8, 1.2, 100_001)
     price = r - 1 - np.log(r)
     assert price.max() == price[0]
+    sharper = (price[0] + price[-1]) / 2  # half of the weight at each end has the mean 1
+    claim("0.0204", sharper)
     return {"0.1": abs(r - 1).max() / 2, "0.0231": price[0], "0.0177": price[-1]}
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from book import pdf
 from book.browser import BrowserError
 from book.notebooks import BuildError
-from book.pdf import join, make_pdf
+from book.pdf import join, make_pdf, mend_outline
 from tests.conftest import skip_or_fail
 
 pypdf = pytest.importorskip("pypdf")
@@ -94,6 +95,31 @@ def test_a_printed_book_has_every_chapter_in_its_outline_and_folds_open(printed)
     assert round(float(reader.pages[0].mediabox.width)) == pytest.approx(420, abs=2)  # A5, as asked
     targets = [note.get_object() for note in first_page_links(reader)]
     assert any("/Dest" in t or t.get("/A", {}).get("/S") == "/GoTo" for t in targets)
+
+
+def test_a_title_that_the_outline_lacks_is_an_error(tmp_path, monkeypatch):
+    html, pages = make_site(tmp_path)
+    monkeypatch.setattr(pdf, "print_page", lambda _: b"")
+    monkeypatch.setattr(pdf, "mend_outline", lambda printed: printed)
+    monkeypatch.setattr(pdf, "chapters_of", lambda _: {"Welcome": 1})
+    with pytest.raises(BuildError, match="not in the outline of the PDF"):
+        make_pdf(tmp_path, pages, html, tmp_path / "book.pdf")
+
+
+def test_a_bookmark_that_is_written_twice_is_mended():
+    writer = pypdf.PdfWriter()
+    writer.add_blank_page(100, 100)
+    first = writer.add_outline_item(title="Chapter 1Chapter 1", page_number=0)
+    writer.add_outline_item(title="A partA part", page_number=0, parent=first)
+    writer.add_outline_item(title="Chapter 2", page_number=0)
+    printed = io.BytesIO()
+    writer.write(printed)
+    outline = pypdf.PdfReader(io.BytesIO(mend_outline(printed.getvalue()))).outline
+    assert [entry.title for entry in outline if not isinstance(entry, list)] == [
+        "Chapter 1",
+        "Chapter 2",
+    ]
+    assert outline[1][0].title == "A part"
 
 
 def first_page_links(reader):

@@ -75,6 +75,18 @@ def test_what_the_library_itself_holds_is_nobodys_work():
     assert exercise_in({"surrogate": surrogate, **NAMES}) == specs.of_exercise(STEM)
 
 
+def test_the_exercise_is_that_of_most_functions():
+    def other():
+        """Of an earlier and of a later exercise, so that no order decides."""
+
+    for name in (specs.TASKS[-1].name, "gae"):
+        assert exercise_in({name: other, **NAMES}) == specs.of_exercise(STEM)
+        assert exercise_in({**NAMES, name: other}) == specs.of_exercise(STEM)
+    several = [spec.name for spec in specs.of_exercise("02_advantage_estimation")]
+    names = {"rewards_to_go": rewards_to_go} | dict.fromkeys(several, other)
+    assert exercise_in(names) == specs.of_exercise("02_advantage_estimation")
+
+
 @pytest.mark.parametrize("value", [3, "rewards_to_go", None, np])
 def test_a_variable_that_is_no_function_is_no_task(value):
     assert standing({"rewards_to_go": value}) == []
