@@ -150,6 +150,13 @@ def test_the_studies_of_the_book_can_be_read(name):
     assert all(job.evaluate_every * 10 <= job.steps for job in study.jobs)
 
 
+def test_an_arm_may_be_evaluated_at_its_own_pace(file):
+    file.write_text(STUDY + "evaluate_every = 128\n")
+    pace = {job.arm: job.evaluate_every for job in read_study(file).jobs}
+    assert pace.pop("other") == 128
+    assert set(pace.values()) == {int(STUDY.split("evaluate_every = ")[1].split()[0])}
+
+
 def test_variants_are_arms(file):
     file.write_text(STUDY + "variants = { a = {}, b = { gamma = 0.5, horizon = 32 } }\n")
     jobs = read_study(file).smaller(arms=["other-a", "other-b"]).jobs

@@ -16,6 +16,7 @@ A study is a small file, ``results/NAME/study.toml``::
     seeds = [0, 36]             # first, and first that is left out
     keep = [0]                  # seeds whose agent is kept; none if it is left out
     preset = true               # false: from the algorithm's defaults
+    evaluate_every = 50_000     # if this arm's evaluations are dearer than the others'
     settings = {}               # changes to that; "None" as on the command line
     grid = { learning_rate = [1e-3, 2e-3] }  # one arm for each combination
     variants = { a = {}, b = { gamma = 0.9 } }  # one arm for each of these changes
@@ -118,8 +119,9 @@ def read_study(file: str | os.PathLike) -> Study:
             settings = _settings(arm)
             first, end = arm["seeds"]
             kept = set(arm.get("keep", []))
+            often = {**shared, "evaluate_every": arm.get("evaluate_every", table["evaluate_every"])}
             jobs += [
-                Job(name, arm["env"], settings, arm["steps"], seed, keep=seed in kept, **shared)
+                Job(name, arm["env"], settings, arm["steps"], seed, keep=seed in kept, **often)
                 for seed in range(first, end)
             ]
         except (TypeError, ValueError) as error:
@@ -132,7 +134,8 @@ def _single_arms(file: str, arms: list[dict[str, Any]]) -> Iterator[dict[str, An
     for arm in arms:
         required = {"name", "algorithm", "env", "steps", "seeds"}
         where = f"{file}, arm {arm.get('name', 'without a name')}"
-        _check_keys(where, arm, required, {"settings", "keep", "preset", "grid", "variants"})
+        optional = {"settings", "keep", "preset", "evaluate_every", "grid", "variants"}
+        _check_keys(where, arm, required, optional)
         grid = arm.get("grid", {})
         if not all(isinstance(values, list) for values in grid.values()):
             raise ValueError(f"{where}: grid needs lists of values, not {grid}")
