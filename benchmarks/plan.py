@@ -28,6 +28,9 @@ def plan() -> Iterator[tuple[str, Callable[[], dict]]]:
     for algorithm in ("ppo", "trpo"):
         for seed in SWING_UP_SEEDS:
             yield solve("numpy", algorithm, SWING_UP, seed)
+    for changed in solving.CHANGES:
+        for seed in SWING_UP_SEEDS:
+            yield solve(changed, "ppo", SWING_UP, seed)
     for algorithm in ("ppo", "trpo"):
         for seed in SEEDS:
             yield solve("gymnasium", algorithm, LUNAR_LANDER, seed)

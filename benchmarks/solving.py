@@ -37,6 +37,19 @@ class Goal:
     steps: int
 
 
+#: Changes to PPO's preset on swing-up that are measured beside it, both chosen on seeds that nothing
+#: reports. Twice the learning rate arrives sooner. The earlier settings, from before steady runs were
+#: asked for, have a narrower start and a price on noise; more of their runs crash for good.
+CHANGES: dict[str, dict] = {
+    "quick": {"learning_rate": 2e-3},
+    "earlier": {
+        "initial_log_std": 0.5,
+        "entropy_coef": -0.005,
+        "learning_rate": 2e-3,
+        "anneal_learning_rate": False,
+    },
+}
+
 GOALS = {
     "CartPole-v1": Goal(475.0, by_evaluation=False, steps=100_000),
     "LunarLanderContinuous-v3": Goal(200.0, by_evaluation=True, steps=BUDGET),
@@ -108,14 +121,19 @@ class Clock:
         }
 
 
-def run_ours(algorithm: str, env_id: str, seed: int, backend: str) -> dict:
-    """Train with this library's preset until the goal, or to the end."""
+def run_ours(
+    algorithm: str, env_id: str, seed: int, backend: str, changes: dict | None = None
+) -> dict:
+    """Train with this library's preset, or with changes to it, until the goal or to the end."""
+    from dataclasses import replace
+
     from course_lib.algorithms.presets import preset
     from course_lib.training.run import Run
     from course_lib.training.train import one_thread
 
     with one_thread():
-        run = Run(env_id, preset(algorithm, env_id), GOALS[env_id].steps, seed, backend)
+        settings = replace(preset(algorithm, env_id), **(changes or {}))
+        run = Run(env_id, settings, GOALS[env_id].steps, seed, backend)
         clock = Clock(env_id)
         while run.updates_done < run.n_updates:
             run.advance()
@@ -174,6 +192,8 @@ def main() -> None:
     library, algorithm, env_id, seed = sys.argv[1:]
     if library == "sb3":
         record = run_sb3(algorithm, env_id, int(seed))
+    elif library in CHANGES:
+        record = run_ours(algorithm, env_id, int(seed), "numpy", CHANGES[library])
     else:
         record = run_ours(algorithm, env_id, int(seed), backend=library)
     print(json.dumps(record))
