@@ -35,7 +35,7 @@ measure: $(INSTALLED)  ## how heavy the pages are, and how soon they show text (
 	@$(BIN)/python -m book.measure
 
 test: $(INSTALLED)  ## run all tests (pages in a real browser too, where one is installed)
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 wheel: $(INSTALLED)  ## build the wheel and use it alone, in a fresh environment
 	$(BIN)/python -m pytest tests/wheel_in_a_fresh_environment.py

@@ -29,8 +29,11 @@ LIBRARY = ("course_lib", "results", "requirements.txt")
 ENVIRONMENT = ("requirements.txt",)
 
 
-# Set in the environment: run each notebook's cells twice, and compare what they print.
+# Set in the environment: run each notebook's cells twice, and compare what they print. "all" repeats the
+# slow ones too.
 AGAIN = "BOOK_RUN_CELLS_TWICE"
+SLOW = 5.0  # seconds; slower cells are named by the build
+SKIP = "skip-execution"
 
 
 class BuildError(Exception):
@@ -72,10 +75,13 @@ def run_notebooks(root: Path, pages: list[str]) -> None:
         with ProcessPoolExecutor(PROCESSES, multiprocessing.get_context("spawn")) as pool:
             outcomes = pool.map(partial(execute, root), waiting)
             for page, (notebook, seconds, found, used) in zip(waiting, outcomes, strict=True):
-                print(f"{page}: {'failed' if found else 'ran'} in {seconds:.0f} s", flush=True)
+                total = sum(seconds.values())
+                slow = [f"{cell} {s:.0f}" for cell, s in seconds.items() if s >= SLOW]
+                said = f"{page}: {'failed' if found else 'ran'} in {total:.0f} s"
+                print(f"{said} ({', '.join(slow)})" if slow else said, flush=True)
                 problems += found
                 if not found:
-                    keep(cache, notebook, str(root / page), seconds, used)
+                    keep(cache, notebook, str(root / page), total, used)
     if problems:
         raise BuildError("\n\n".join(problems))
 
@@ -124,10 +130,10 @@ def open_cache(folder: Path) -> Iterator["JupyterCacheAbstract"]:
         cache.db.dispose()
 
 
-def execute(root: Path, page: str) -> tuple[dict, float, list[str], dict[str, str]]:
+def execute(root: Path, page: str) -> tuple[dict, dict[str, float], list[str], dict[str, str]]:
     """Run one notebook in an empty folder.
 
-    Return it, the seconds it took, what is wrong, and digests of what it used of the repository.
+    Return it, the seconds of each cell, what is wrong, and digests of what it used of the repository.
     """
     import nbformat
     from nbclient import NotebookClient
@@ -144,9 +150,22 @@ def execute(root: Path, page: str) -> tuple[dict, float, list[str], dict[str, st
     }
     notebook = nbformat.read(root / page, as_version=4)
     count = len(notebook.cells)
-    if os.environ.get(AGAIN):
+    again = os.environ.get(AGAIN)
+    if again:
         notebook.cells += copy.deepcopy(notebook.cells)
-    started = time.monotonic()
+    begun: dict[int, float] = {}
+    seconds: dict[str, float] = {}
+
+    def begin(cell, cell_index):
+        begun[cell_index] = time.monotonic()
+
+    def end(cell, cell_index, execute_reply):
+        took = time.monotonic() - begun[cell_index]
+        if cell_index < count:
+            seconds[cell.id] = took
+            if took >= SLOW and again and again != "all":
+                notebook.cells[count + cell_index].metadata.setdefault("tags", []).append(SKIP)
+
     with (
         tempfile.TemporaryDirectory() as folder,
         tempfile.TemporaryDirectory() as reports,
@@ -158,6 +177,9 @@ def execute(root: Path, page: str) -> tuple[dict, float, list[str], dict[str, st
             notebook,
             timeout=600,
             record_timing=False,  # it would become metadata, which is part of jupyter-cache's key
+            skip_cells_with_tag=SKIP,
+            on_cell_execute=begin,
+            on_cell_executed=end,
             resources={"metadata": {"path": folder}},
             extra_arguments=[f"--IPKernelApp.exec_lines={record}"],
         )
@@ -171,17 +193,19 @@ def execute(root: Path, page: str) -> tuple[dict, float, list[str], dict[str, st
         used = {} if problems else digests(root, report)
     problems += differences(page, notebook.cells[:count], notebook.cells[count:])
     del notebook.cells[count:]
-    return notebook, time.monotonic() - started, problems, used
+    return notebook, seconds, problems, used
 
 
 def differences(page: str, first: list, second: list) -> list[str]:
     """What a second run of the cells, in the same kernel, printed otherwise than the first.
 
-    A reader goes back and runs a cell again. Cells tagged ``timing`` may print other numbers.
+    A reader goes back and runs a cell again. Cells tagged ``timing`` may print other numbers, and
+    slow ones did not run again.
     """
     problems = []
     for number, (cell, again) in enumerate(zip(first, second, strict=False), start=1):
-        if "timing" not in cell.metadata.get("tags", []) and printed(cell) != printed(again):
+        tags = again.metadata.get("tags", [])
+        if not {"timing", SKIP} & set(tags) and printed(cell) != printed(again):
             problems.append(
                 f"{page}, cell {number} prints something else when the cells run again:\n"
                 f"    {printed(cell)!r:.300}\n    {printed(again)!r:.300}"

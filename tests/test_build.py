@@ -207,6 +207,17 @@ def test_cells_that_print_something_else_the_second_time_are_named(
         run(root)
 
 
+@pytest.mark.parametrize(("asked", "repeated"), [("1", False), ("all", True)])
+def test_slow_cells_run_again_only_if_all_are_asked_for(tmp_path, monkeypatch, asked, repeated):
+    monkeypatch.setenv(book.notebooks.AGAIN, asked)
+    monkeypatch.setattr(book.notebooks, "SLOW", 0.0)
+    root = make_book(tmp_path / "book", {"01_first": ["y = globals().get('y', 0) + 1", "y"]})
+    (root / "_build").mkdir()
+    _, seconds, found, _ = book.notebooks.execute(root, "chapters/01_first.ipynb")
+    assert list(seconds) == ["code-0", "code-1"]
+    assert bool(found) == repeated
+
+
 FAULTS = {
     "01_error": ("1 / 0", "ZeroDivisionError: division by zero"),
     "02_warning": (
