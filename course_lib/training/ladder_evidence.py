@@ -31,7 +31,8 @@ def ladder(results: Path) -> dict[str, Any]:
         ``solved``: environment id -> return; ``arms``: name -> ``algorithm``, ``env_id``,
         ``steps``, ``settings`` and ``runs``, by seed: ``seed``, ``step`` and ``mean`` of its
         evaluations, ``score`` and ``sampled`` (final means without and with noise),
-        ``cpu_seconds`` (evaluations left out) and ``diverged``.
+        ``cpu_seconds`` (evaluations left out), ``diverged``, and ``accepted``, the share of updates
+        that passed TRPO's line search.
     """
     study = read_study(results / "ladder" / "study.toml")
     asked = {(job.arm, job.seed) for job in study.jobs}
@@ -58,7 +59,13 @@ def _compact(record: dict[str, Any]) -> dict[str, Any]:
         "sampled": noisy,
         "cpu_seconds": record["made"]["cpu_seconds"],
         "diverged": bool(record["diverged"]),
+        "accepted": _share(record["updates"].get("accepted")),
     }
+
+
+def _share(accepted: list[float] | None) -> float | None:
+    """Of updates that passed the line search; none for an algorithm that has none."""
+    return round(sum(accepted) / len(accepted), 4) if accepted else None
 
 
 def quiz(results: Path) -> list[dict[str, Any]]:
