@@ -173,8 +173,10 @@ def probability_of_improvement(ours: ArrayLike, theirs: ArrayLike) -> float:
     ValueError
         If either has no runs, or a score is not a number.
     """
-    difference = _runs(ours)[:, None] - _runs(theirs)
-    return float(np.mean((difference > 0) + 0.5 * (difference == 0)))
+    ours, theirs = _runs(ours), np.sort(_runs(theirs))
+    below = np.searchsorted(theirs, ours, side="left")  # of theirs, for each of ours
+    not_above = np.searchsorted(theirs, ours, side="right")
+    return float(np.mean(below + not_above)) / (2 * len(theirs))
 
 
 def expected_best(scores: ArrayLike, k: int) -> float:
