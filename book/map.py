@@ -40,7 +40,6 @@ PARTS = {
 #: Titles of chapters that are not written yet.
 PLANNED = {
     12: "Implementation matters",
-    13: "Which one",
 }
 STEP, TOP, DOT, WIDE = 44, 30, 100, 370  # units of the drawing
 HEAD = """# The map: what leads to what

@@ -35,9 +35,31 @@ def test_the_earlier_preset_comes_by_seed_and_alone():
     assert {run["job"]["settings"]["entropy_coef"] for run in runs} == {-0.005}
 
 
+def test_the_ladder_has_every_arm_and_its_runs_by_seed():
+    from course_lib.training.evidence import RESULTS
+    from course_lib.training.study_records import load_runs
+    from course_lib.training.study_tables import final_score
+
+    found = evidence("ladder")
+    assert found["solved"]["CartPoleSwingUp-v0"] == 330
+    assert "lander-sb3-ddpg" in found["arms"]
+    runs = found["arms"]["swingup-ppo"]["runs"]
+    whole = load_runs(RESULTS / "ladder" / "runs", ["swingup-ppo"])
+    assert [run["seed"] for run in runs] == [r["job"]["seed"] for r in whole]
+    for run, record in zip(runs, whole, strict=True):
+        assert run["score"] == pytest.approx(final_score(record), abs=0.006)
+        assert run["mean"] == pytest.approx(record["evaluations"]["mean"], abs=0.06)
+
+
+def test_what_tuning_cost_is_counted_from_its_runs():
+    lines = {(x["algorithm"], x["env_id"]): x for x in evidence("tuning")}
+    a2c = lines["a2c", "CartPoleSwingUp-v0"]
+    assert (a2c["settings"], a2c["runs"], a2c["steps"]) == (8, 16, 16 * 200_000)
+
+
 def test_an_unknown_name_is_told():
-    with pytest.raises(ValueError, match="no evidence 'ladder'; there is: trpo-benchmarks"):
-        evidence("ladder")
+    with pytest.raises(ValueError, match="no evidence 'stairs'; there is: trpo-benchmarks"):
+        evidence("stairs")
 
 
 def test_the_copy_is_part_of_the_package():

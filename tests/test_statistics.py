@@ -1,5 +1,7 @@
 """Statistics over seeds, against closed forms and counts by hand."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,8 +11,11 @@ from scipy import stats
 from course_lib.training.statistics import (
     Estimate,
     bootstrap_interval,
+    expected_best,
     failure_rate,
     interquartile_mean,
+    performance_profile,
+    probability_of_improvement,
 )
 
 SCORES = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=40)
@@ -70,3 +75,29 @@ def test_a_run_that_diverged_failed_and_one_on_the_threshold_did_not():
     assert failure_rate([np.nan, 330.0, 329.9, 400.0], 330).value == 0.5
     with pytest.raises(ValueError, match="N > 0"):
         failure_rate([], 0)
+
+
+def test_a_profile_is_the_share_above_each_threshold():
+    assert performance_profile([1, 2, 2, 5], [0, 1, 2, 4.9, 5]).tolist() == [1, 0.75, 0.25, 0.25, 0]
+
+
+@given(SCORES, SCORES)
+def test_probability_of_improvement_is_mann_and_whitneys_statistic(ours, theirs):
+    expected = stats.mannwhitneyu(ours, theirs).statistic / (len(ours) * len(theirs))
+    assert probability_of_improvement(ours, theirs) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("k", [1, 2, 4])
+def test_expected_best_is_the_mean_over_all_draws(k):
+    scores = [3.0, -1.0, 7.0, 7.0]
+    draws = [max(draw) for draw in itertools.product(scores, repeat=k)]
+    assert expected_best(scores, k) == pytest.approx(np.mean(draws))
+
+
+def test_comparisons_refuse_what_is_not_a_score():
+    with pytest.raises(ValueError, match="finite and of shape"):
+        performance_profile([1, np.nan], [0])
+    with pytest.raises(ValueError, match="finite and of shape"):
+        probability_of_improvement([], [1])
+    with pytest.raises(ValueError, match="at least 1"):
+        expected_best([1], 0)

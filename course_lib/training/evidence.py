@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from . import ladder_evidence
 from .study_records import load_runs
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
@@ -37,6 +38,11 @@ SOURCES: dict[str, Callable[[], Any]] = {
     "vine": lambda: _rows(RESULTS / "vine" / "runs" / "vine.json"),
     "swingup-36": lambda: load_runs(RESULTS / "swingup-36" / "runs"),
     "swingup-seeds": lambda: load_runs(RESULTS / "tuning" / "ppo_seeds" / "runs", ["ppo"]),
+    "ladder": lambda: ladder_evidence.ladder(RESULTS),
+    "ladder-quiz": lambda: ladder_evidence.quiz(RESULTS),
+    "tuning": lambda: ladder_evidence.tuning(RESULTS),
+    "benchmark-times": lambda: ladder_evidence.benchmark_times(RESULTS),
+    "gap-ledger": lambda: _rows(RESULTS / "gap-ledger" / "runs" / "gap_ledger.json"),
 }
 
 
@@ -49,8 +55,10 @@ def evidence(name: str) -> Any:
         One of `SOURCES`: ``"trpo-benchmarks"`` gives the benchmark's runs by task and side
         (``seed``, ``arrived``, ``steps``, and ``scores``: steps, CPU seconds, mean of 20
         deterministic episodes), ``"vine"`` the rows of that exact study,
-        ``"swingup-36"`` the records of that study's runs (see `study_run.run_job`), and
-        ``"swingup-seeds"`` those of PPO's earlier preset on seeds 110 to 116.
+        ``"swingup-36"`` the records of that study's runs (see `study_run.run_job`),
+        ``"swingup-seeds"`` those of PPO's earlier preset on seeds 110 to 116, ``"gap-ledger"`` the
+        rows of that exact study, and ``"ladder"``, ``"ladder-quiz"``, ``"tuning"`` and
+        ``"benchmark-times"`` what `ladder_evidence` makes of them.
 
     Raises
     ------

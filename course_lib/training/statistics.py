@@ -1,4 +1,4 @@
-"""What many seeds say: interquartile means, bootstrap intervals, failure rates (chapter 13)."""
+"""What many seeds say: means, intervals, failure rates and comparisons of runs (chapter 13)."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -128,3 +128,82 @@ def failure_rate(returns: ArrayLike, threshold: float, level: float = 0.95) -> E
     failed = int(np.sum(~(returns >= threshold)))  # NaN >= threshold is false
     interval = stats.binomtest(failed, len(returns)).proportion_ci(level, method="wilson")
     return Estimate(failed / len(returns), float(interval.low), float(interval.high))
+
+
+def performance_profile(scores: ArrayLike, thresholds: ArrayLike) -> NDArray:
+    """Share of runs that score more than each threshold.
+
+    Parameters
+    ----------
+    scores : array, shape (N,)
+    thresholds : array, shape (K,)
+
+    Returns
+    -------
+    ndarray, shape (K,)
+        From 1 for a threshold that all runs pass to 0 for one that none does.
+
+    Raises
+    ------
+    ValueError
+        If there are no runs, or a score is not a number.
+
+    References
+    ----------
+    Dolan and More (2002); for runs of reinforcement learning Agarwal et al. (2021).
+    """
+    return np.mean(_runs(scores)[:, None] > np.asarray(thresholds, dtype=float), axis=0)
+
+
+def probability_of_improvement(ours: ArrayLike, theirs: ArrayLike) -> float:
+    """Share of all pairs of runs in which ours scores more; a tie counts as half a pair.
+
+    Parameters
+    ----------
+    ours : array, shape (N,)
+    theirs : array, shape (M,)
+
+    Returns
+    -------
+    float in [0, 1]
+        Mann and Whitney's statistic over N M.
+
+    Raises
+    ------
+    ValueError
+        If either has no runs, or a score is not a number.
+    """
+    ours, theirs = _runs(ours), np.sort(_runs(theirs))
+    below = np.searchsorted(theirs, ours, side="left")  # of theirs, for each of ours
+    not_above = np.searchsorted(theirs, ours, side="right")
+    return float(np.mean(below + not_above)) / (2 * len(theirs))
+
+
+def expected_best(scores: ArrayLike, k: int) -> float:
+    """Mean of the best of k runs, over all draws of k of the N runs, with replacement.
+
+    Parameters
+    ----------
+    scores : array, shape (N,)
+    k : int, at least 1
+
+    Raises
+    ------
+    ValueError
+        If there are no runs, a score is not a number, or k is less than 1.
+    """
+    if k < 1:
+        raise ValueError(f"the best of {k} runs: k must be at least 1")
+    ordered = np.sort(_runs(scores))
+    at_most = np.arange(len(ordered) + 1) / len(ordered)  # chance that a run ranks so low
+    return float(ordered @ np.diff(at_most**k))
+
+
+def _runs(scores: ArrayLike) -> NDArray:
+    scores = np.asarray(scores, dtype=float)
+    if scores.ndim != 1 or not len(scores) or not np.isfinite(scores).all():
+        raise ValueError(
+            f"scores must be finite and of shape (N,) with N > 0, not of shape {scores.shape}: "
+            "count a run that diverged by its last evaluation, or as a failure"
+        )
+    return scores
