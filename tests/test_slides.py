@@ -45,7 +45,7 @@ def test_figures_and_numbers_are_those_of_the_part(part, text):
     for name in shown:
         assert name in cells, f"no chapter of {part['caption']} has a cell {name}"
         source = "".join(cells[name]["source"])
-        assert re.search(r"\b(picture|playable|film)\(", source), f"{name} shows no figure"
+        assert re.search(r"\b(picture|playable|film|quiz)\(", source), f"{name} shows no figure"
     assert len(set(shown)) == len(shown)
     chapters = {Path(entry["file"]).name[:2] for entry in part["chapters"]}
     assert {name[2:4] for name in shown} == chapters
