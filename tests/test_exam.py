@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 from book.exam import bank, main, sheet
 from course_lib.advantages import gae, td_residuals
@@ -27,7 +28,7 @@ from tests.pattern import DECIMAL
 
 ROOT = Path(__file__).resolve().parent.parent
 BANK = bank(ROOT)
-CHAPTERS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 14, 15)
+CHAPTERS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 13, 14, 15)
 COMPUTED: dict[str, Callable[[], dict[str, float]]] = {}
 
 
@@ -509,6 +510,53 @@ def five_lines():
         torch.max(r * good, r.clamp(0.8, 1.2) * good).backward()
         assert bool(r.grad) is has_gradient
     return {"1.2": 1.2, "0.8": 0.8}
+
+
+def wilson(p, n, z=1.96):
+    """The rates whose distance from p is z of their own standard deviations, found by bisection."""
+
+    def too_far(q):
+        return (p - q) ** 2 > z**2 * q * (1 - q) / n
+
+    def limit(inside, outside):
+        for _ in range(60):
+            middle = (inside + outside) / 2
+            inside, outside = (inside, middle) if too_far(middle) else (middle, outside)
+        return inside
+
+    return limit(p, 0.0) if p > 0 else 0.0, limit(p, 1.0)
+
+
+def middle_half(scores):
+    return stats.trim_mean(scores, 0.25)
+
+
+@answers("13.1")
+def what_the_number_does_not_see():
+    one = [352, 351, 350, 349, 348, 347, -28, -30]
+    two = [-28 if score == 347 else score for score in one]
+    low, high = wilson(0.25, 8)
+    return {
+        "254.875": np.mean(one), "348.5": middle_half(one), "208.0": np.mean(two),
+        "254.75": middle_half(two), "0.25": np.mean(np.array(one) < 0), "0.071": low,
+        "0.591": high,
+    }  # fmt: skip
+
+
+@answers("13.2")
+def it_worked_with_all_five():
+    enough = first(np.array([wilson(0.0, n)[1] for n in range(1, 60)]) < 0.1) + 1
+    return {
+        "0.8": 1 - 1 / 5, "0.328": stats.binom.pmf(0, 5, 0.2), "0.434": wilson(0.0, 5)[1],
+        "0.1": 0.1, "34.6": 1.96**2 * (1 / 0.1 - 1), "35": enough,
+    }  # fmt: skip
+
+
+@answers("13.3")
+def the_best_of_four_equals():
+    x = np.linspace(-9, 9, 20_001)
+    best = np.trapezoid(x * 4 * stats.norm.cdf(x) ** 3 * stats.norm.pdf(x), x)
+    return {"1.029": best, "10.29": 10 * best, "5.15": 10 / np.sqrt(4) * best}
 
 
 @answers("14.2")
