@@ -19,7 +19,7 @@ METHOD = (
     "policy's most probable action. IQM is the mean of the middle half of the seeds, with its 95 % "
     "stratified bootstrap interval; failure is a score below the bar, with Wilson's 95 % interval; "
     "a run has collapsed if it evaluated at the bar on the way (mean of {episodes} episodes every "
-    "{every:,} steps) and ended below it. A run that diverged is a failure, and its score is its last "
+    "{every} steps) and ended below it. A run that diverged is a failure, and its score is its last "
     "evaluation."
 )
 
@@ -45,8 +45,11 @@ def write_page(study: Study, folder: Path, page: Path, shown: str) -> Path:
     asked = {(job.arm, job.seed) for job in study.jobs}
     records = [r for r in load_runs(folder) if (r["job"]["arm"], r["job"]["seed"]) in asked]
     job = study.jobs[0]
+    paces = sorted({job.evaluate_every for job in study.jobs})
     method = METHOD.format(
-        final=job.final_episodes, episodes=job.episodes, every=job.evaluate_every
+        final=job.final_episodes,
+        episodes=job.episodes,
+        every=" to ".join(f"{pace:,}" for pace in dict.fromkeys((paces[0], paces[-1]))),
     )
     parts = [
         f"# {study.title}",
