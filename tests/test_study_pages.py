@@ -25,10 +25,10 @@ def plain_iqm(scores):
     return scores[cut : len(scores) - cut].mean()
 
 
-def plain_interval(scores, resamples=4000):
+def plain_interval(scores, levels=(0.025, 0.975), resamples=4000):
     rng = np.random.default_rng(1)
     drawn = rng.choice(scores, size=(resamples, len(scores)))
-    return np.quantile([plain_iqm(row) for row in drawn], [0.025, 0.975])
+    return np.quantile([plain_iqm(row) for row in drawn], levels)
 
 
 def plain_wilson(failed, n, z=1.959964):
@@ -146,8 +146,12 @@ def test_published_rows_agree_with_the_raw_files(folder, arm):
     assert seeds == [len(runs)]
     assert failed == [below]
     assert iqm[0] == pytest.approx(plain_iqm(scores), abs=0.051)
-    spread = np.ptp(scores) / 20 + 0.1
-    np.testing.assert_allclose(iqm[1:], plain_interval(scores), atol=spread)
+    # The resamples of few runs have few values, so a limit may be the next one: it lies between the
+    # quantiles beside its own, up to rounding and a hundredth of the runs' range.
+    beside = plain_interval(scores, (0.017, 0.033, 0.967, 0.983)).reshape(2, 2)
+    spread = np.ptp(scores) / 100 + 0.06
+    for limit, (least, most) in zip(iqm[1:], beside, strict=True):
+        assert least - spread <= limit <= most + spread
     np.testing.assert_allclose(
         rate, [below / len(runs), *plain_wilson(below, len(runs))], atol=6e-3
     )
