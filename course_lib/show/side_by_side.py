@@ -1,0 +1,95 @@
+"""Several films in one: panels beside each other, with words above, as small as a page can bear."""
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib import font_manager
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from .render import encode_gif
+
+PANEL, GAP, HEAD = 220, 8, 50  # pixels: width of a panel, between two of them, height of the words
+LARGEST = 190_000  # bytes of a GIF: eighteen of them are one page
+RATE = (
+    12.5  # frames in a second of the environment's time, or fewer where a film would be too large
+)
+SLOWEST = 2.0
+HOLD = 2.0  # seconds for which the last frame stands
+COLOURS = 32
+INK, EDGE, PAPER = (32, 37, 45), (200, 200, 200), (255, 255, 255)
+
+
+def encode_panels(
+    films: Sequence[Sequence[NDArray]], fps: float, heads: Sequence[str], ends: Sequence[str]
+) -> tuple[bytes, bytes, float]:
+    """Films side by side as one GIF; a film that has ended holds its last frame.
+
+    Parameters
+    ----------
+    films : sequence of sequences of ndarray, shape (height, PANEL, 3), uint8
+    fps : float
+        Frames in a second of the films as recorded.
+    heads, ends : sequence of str
+        What stands above each panel, and what is added when its film has ended.
+
+    Returns
+    -------
+    gif : bytes
+        At most `LARGEST`: frames are left out until it is.
+    still : bytes
+        The last frame, as a PNG.
+    rate : float
+        Frames in a second of the GIF.
+
+    Raises
+    ------
+    ValueError
+        If the numbers of films and words differ, or even `SLOWEST` frames in a second are too many.
+    """
+    step = max(1, round(fps / RATE))
+    while fps / step >= SLOWEST:
+        frames = compose(films, step, heads, ends)
+        hold = [frames[-1]] * round(HOLD * fps / step)
+        gif = encode_gif([*frames, *hold], fps / step, width=frames[0].shape[1], colours=COLOURS)
+        if len(gif) <= LARGEST:
+            return gif, _still(frames[-1]), fps / step
+        step += 1
+    raise ValueError(f"no film of {max(map(len, films))} frames of this size fits {LARGEST} bytes")
+
+
+def compose(
+    films: Sequence[Sequence[NDArray]], step: int, heads: Sequence[str], ends: Sequence[str]
+) -> list[NDArray]:
+    """Every so many-th moment of the longest film, and its last; frames of all panels with words."""
+    last = max(map(len, films)) - 1
+    pictures = []
+    for i in [*range(0, last, step), last]:
+        panels = [
+            _panel(film[min(i, len(film) - 1)], head, end if i >= len(film) - 1 else "")
+            for film, head, end in zip(films, heads, ends, strict=True)
+        ]
+        gap = np.full((len(panels[0]), GAP, 3), PAPER, np.uint8)
+        parts = [part for panel in panels for part in (gap, panel)][1:]
+        pictures.append(np.concatenate(parts, axis=1))
+    return pictures
+
+
+def _panel(frame: NDArray, head: str, end: str) -> NDArray:
+    """A frame with two lines of words above it."""
+    image = Image.new("RGB", (frame.shape[1], HEAD + frame.shape[0]), PAPER)
+    image.paste(Image.fromarray(frame), (0, HEAD))
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((0, HEAD, image.width - 1, image.height - 1), outline=EDGE)
+    font = ImageFont.truetype(font_manager.findfont("DejaVu Sans"), 18)
+    draw.text((2, 1), head, INK, font)
+    draw.text((2, 24), end, INK, font)
+    return np.asarray(image)
+
+
+def _still(frame: NDArray) -> bytes:
+    buffer = io.BytesIO()
+    image = Image.fromarray(frame).quantize(COLOURS, dither=Image.Dither.NONE)
+    image.save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
