@@ -12,9 +12,7 @@ from .render import encode_gif
 
 PANEL, GAP, HEAD = 220, 8, 50  # pixels: width of a panel, between two of them, height of the words
 LARGEST = 190_000  # bytes of a GIF: eighteen of them are one page
-RATE = (
-    12.5  # frames in a second of the environment's time, or fewer where a film would be too large
-)
+RATE = 25.0  # frames in a second, or fewer where a film would be too large
 SLOWEST = 2.0
 HOLD = 2.0  # seconds for which the last frame stands
 COLOURS = 32
