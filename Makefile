@@ -59,7 +59,7 @@ browser:  ## install Debian's Chromium and its driver, and axe-core from npm, fo
 grade: $(INSTALLED)  ## check the exercises you have written
 	$(BIN)/python -m pytest exercises
 
-exercises: $(INSTALLED)  ## derive the exercises from the solutions, and from the chapters the appendices, the map, the tasks and the schedule
+exercises: $(INSTALLED)  ## derive the exercises from the solutions, and from the chapters the appendices, the map, the tasks, the schedule and the films
 	$(BIN)/python -m course_lib.grading.generate
 	$(BIN)/python -m book.generated
 
