@@ -26,7 +26,7 @@ NAMES = {
     "ppo": "PPO-clip",
 }
 TITLES = {"cartpole": "CartPole", "swingup": "Swing-up", "lander": "LunarLander"}
-HEAD = """# Eighteen films of learning
+HEAD = """# Films of learning
 
 Every algorithm of this book on three tasks, each trained once, with the settings that the library
 has for it and seed 0. No run was chosen, and none left out. Each film shows the same start three
@@ -35,8 +35,9 @@ whose episode has ended stands still and says its return.
 
 The sentence above a film is computed from {starts} starts, of which the film shows the first. One seed is
 one run: whether an algorithm is good is a question for many seeds, and the studies of
-[appendix D](appendices/d_reproducing.md) ask it. {there} of {all} films are there.
+[appendix D](appendices/d_reproducing.md) ask it.{missing}
 """
+MISSING = " {} of {} films are there so far; the others have yet to be made."
 NOTES = {
     "cartpole": "The pole begins upright. A step pays 1, and the episode ends when the pole is 12 degrees off, "
     "or the cart off its track, or after 500 steps.",
@@ -83,16 +84,16 @@ def sentence(record: dict[str, Any]) -> str:
 def page(root: Path) -> str:
     """The page of the book."""
     found = records(root)
+    wanted = len(TASKS) * len(ALGORITHMS)
     starts = max((len(r["moments"][0]["starts"]) for r in found.values()), default=0)
     parts = [
         HEAD.format(
             starts=starts,
-            there=len(found),
-            all=len(TASKS) * len(ALGORITHMS),
+            missing="" if len(found) == wanted else MISSING.format(len(found), wanted),
         ),
         f"```{{raw}} html\n<style>{STYLE}</style>\n```",
     ]
-    for task in TASKS:
+    for task in dict.fromkeys(task for task, _ in found):
         parts.append(f"## {TITLES[task]}\n\n{NOTES[task]}")
         for (of, algorithm), record in found.items():
             if of == task:
@@ -101,9 +102,9 @@ def page(root: Path) -> str:
                     f"```{{raw}} html\n{figure(root, record)}\n```"
                 )
     parts.append(
-        "## How they were made\n\n`make films` makes what is missing, in about "
-        f"{sum(r['made']['cpu_seconds'] for r in found.values()) / 60:.0f} minutes of one processor "
-        "for all of them. `results/films` holds a record for each: settings, versions, and the return and "
+        "## How they were made\n\n`make films` makes what is missing. What is here took about "
+        f"{sum(r['made']['cpu_seconds'] for r in found.values()) / 60:.0f} minutes of one processor. "
+        "`results/films` holds a record for each: settings, versions, and the return and "
         "the end of every episode."
     )
     return "\n\n".join(part.strip() for part in parts) + "\n"
