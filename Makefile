@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help book slides serve pdf measure test wheel colab browser grade exercises benchmarks results tuning lint format repository clean
+.PHONY: help book slides serve pdf measure test wheel colab browser grade exercises benchmarks results tuning films lint format repository clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,7 +59,7 @@ browser:  ## install Debian's Chromium and its driver, and axe-core from npm, fo
 grade: $(INSTALLED)  ## check the exercises you have written
 	$(BIN)/python -m pytest exercises
 
-exercises: $(INSTALLED)  ## derive the exercises from the solutions, and from the chapters the appendices, the map, the tasks and the schedule
+exercises: $(INSTALLED)  ## derive the exercises from the solutions, and from the chapters the appendices, the map, the tasks, the schedule and the films
 	$(BIN)/python -m course_lib.grading.generate
 	$(BIN)/python -m book.generated
 
@@ -75,6 +75,10 @@ tuning: $(INSTALLED)  ## run what is missing of results/tuning, and write result
 		$(BIN)/python -m course_lib study results/tuning/$$name/study.toml --processes 1 || exit 1; \
 	done
 	$(BIN)/python -m course_lib.show.tuning_page results/tuning
+
+films: $(INSTALLED)  ## make what is missing of results/films, and the page that shows them
+	$(BIN)/python -m course_lib.show.films results/films
+	$(BIN)/python -m book.generated
 
 lint: $(INSTALLED)  ## check style, types, storeys, and that notebooks hold no outputs
 	$(BIN)/ruff check .

@@ -97,6 +97,7 @@ def _rows(folder: Path, name: str) -> list[str]:
 #: Folders whose files are made by a command of their own.
 OTHERS = {
     "benchmarks": ("Times and steps beside other libraries", "make benchmarks"),
+    "films": ("Films of learning: before, half way, after", "make films"),
     "language": ("Runs of chapter 15", "python -m course_lib.language.study"),
     "sandbox": ("Policies of the sandbox page", "python -m book.sandbox"),
 }

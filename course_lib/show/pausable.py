@@ -10,7 +10,8 @@ from .plots import Picture
 
 # A GIF cannot be stopped, but a picture element can show something else: its source is the still, and
 # what decides between the two is the source's media query. A handler in an attribute needs no element
-# ids, and survives viewers that copy or re-create the elements of an output.
+# ids, and survives viewers that copy or re-create the elements of an output. A page opened from disk may
+# not read the pixels of a file beside it; then the still that it came with is shown.
 SCRIPT = """
 const [source, image] = this.closest('figure').querySelectorAll('source, img');
 const plays = image.currentSrc === image.src;
@@ -19,7 +20,7 @@ if (plays) {
   canvas.width = image.naturalWidth;
   canvas.height = image.naturalHeight;
   canvas.getContext('2d').drawImage(image, 0, 0);
-  source.srcset = canvas.toDataURL();
+  try { source.srcset = canvas.toDataURL(); } catch { }
 }
 source.media = plays ? 'all' : 'not all';
 this.dataset.next = plays ? 'play' : 'pause';
@@ -39,6 +40,31 @@ STYLE = """
 }
 @media print { .film button { display: none; } }
 """
+
+
+def with_button(image: str, still: str) -> str:
+    """A moving picture that can be stopped; it belongs into a ``figure`` of class "film".
+
+    Parameters
+    ----------
+    image : str
+        The ``img`` element of the moving picture.
+    still : str
+        Address of the picture in its place for readers who want no motion.
+
+    Returns
+    -------
+    str
+    """
+    # On the button itself: JupyterLab takes the space bar for its own if it does not find this.
+    return (
+        f'<picture><source media="(prefers-reduced-motion: reduce)" srcset="{still}">'
+        f"{image}</picture>\n"
+        f'<button type="button" data-lm-suppress-shortcuts="true" '
+        f'onclick="{html.escape(SCRIPT.strip())}">'
+        '<span class="pause">Pause the film</span><span class="play">Play the film</span>'
+        "</button>"
+    )
 
 
 class Film(Picture):
@@ -70,13 +96,5 @@ class Film(Picture):
         with Image.open(io.BytesIO(self.data)) as image:
             image.save(still, "PNG")
         address = "data:image/png;base64," + base64.b64encode(still.getvalue()).decode()
-        # On the button itself: JupyterLab takes the space bar for its own if it does not find this.
-        return (
-            f'<figure class="film">\n<style>{STYLE}</style>\n'
-            f'<picture><source media="(prefers-reduced-motion: reduce)" srcset="{address}">'
-            f"{super()._repr_html_()}</picture>\n"
-            f'<button type="button" data-lm-suppress-shortcuts="true" '
-            f'onclick="{html.escape(SCRIPT.strip())}">'
-            '<span class="pause">Pause the film</span><span class="play">Play the film</span>'
-            "</button>\n</figure>"
-        )
+        shown = with_button(super()._repr_html_(), address)
+        return f'<figure class="film">\n<style>{STYLE}</style>\n{shown}\n</figure>'

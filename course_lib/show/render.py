@@ -155,7 +155,7 @@ def encode_gif(
     ]
     # One palette for all frames: a fresh one per frame flickers and is larger.
     palette = Image.new("P", (1, 1))
-    palette.putpalette(_palette(small, colours).tobytes())
+    palette.putpalette(shared_palette(small, colours).tobytes())
     flat = [
         np.asarray(
             Image.fromarray(frame)
@@ -175,7 +175,7 @@ def encode_gif(
     return buffer.getvalue()
 
 
-def _palette(frames: Sequence[NDArray], colours: int) -> NDArray:
+def shared_palette(frames: Sequence[NDArray], colours: int) -> NDArray:
     """A palette (256, 3), uint8, of so many colours: half of them the most frequent of all frames.
 
     The others are chosen one by one, each the colour that is farthest from all before, so that what
