@@ -1,22 +1,21 @@
-"""The page of the films, made from ``results/films``; a Sphinx extension puts the films beside it."""
+"""The page of the films, made from the records in ``results/films``; `films` puts the films beside it."""
 
 import json
-import shutil
 from collections import Counter
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from sphinx.application import Sphinx
 
 from course_lib.algorithms import ALGORITHMS
 from course_lib.show.films import TASKS, Shot
 from course_lib.show.outcomes import SUCCESS
 from course_lib.show.pausable import STYLE, with_button
 
-PAGE, README = Path("films.md"), Path("results/films/README.md")
-FOLDER, SERVED = Path("results/films"), "_static/films"
+from .films import FOLDER, SERVED
+
+README = FOLDER / "README.md"
 NAMES = {
     "reinforce": "REINFORCE",
     "a2c": "A2C",
@@ -177,19 +176,3 @@ def _name(record: dict[str, Any]) -> str:
 
 def _number(value: float) -> str:
     return f"{value:.0f}".replace("-", "\N{MINUS SIGN}")
-
-
-def write_films(app: Sphinx, exception: Exception | None) -> None:
-    """Copy the films into the built book, if that has the page."""
-    if exception is None and PAGE.stem in app.env.found_docs:
-        target = Path(app.outdir) / SERVED
-        target.mkdir(parents=True, exist_ok=True)
-        for file in sorted((Path(app.srcdir) / FOLDER).glob("*.*")):
-            if file.suffix in (".gif", ".png"):
-                shutil.copy(file, target)
-
-
-def setup(app: Sphinx) -> dict[str, object]:
-    """Register the extension with Sphinx."""
-    app.connect("build-finished", write_films)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from . import appendices, course, films_page, map, reproducing, tasks
+from . import appendices, course, films, films_page, map, reproducing, tasks
 
 #: Where a page stands, and what makes its text from the repository's folder.
 PAGES: dict[Path, Callable[[Path], str]] = {
@@ -18,7 +18,7 @@ PAGES: dict[Path, Callable[[Path], str]] = {
     map.PAGE: map.page,
     tasks.PAGE: tasks.page,
     course.PAGE: course.page,
-    films_page.PAGE: films_page.page,
+    films.PAGE: films_page.page,
     films_page.README: films_page.readme,
 }
 

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image, ImageSequence
 
 from book import films_page
+from book.films import PAGE
 from course_lib.algorithms import ALGORITHMS
 from course_lib.algorithms.presets import preset
 from course_lib.show import films, side_by_side
@@ -346,7 +347,7 @@ def test_a_committed_film_is_of_the_preset_and_shows_one_start_three_times(shot)
 
 
 def test_the_page_shows_all_films_that_are_there_and_would_weigh_less_than_four_megabytes():
-    text = (ROOT / films_page.PAGE).read_text()
+    text = (ROOT / PAGE).read_text()
     shown = re.findall(r'<img src="_static/films/([\w-]+)\.gif"[^>]* loading="lazy"', text)
     assert shown == [shot.name for shot in SHOTS]
     assert text.count('<button type="button"') == len(SHOTS)

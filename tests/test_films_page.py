@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from book.build import run_jupyter_book
-from book.films_page import FOLDER, PAGE, SERVED
+from book.films import FOLDER, PAGE, SERVED
 
 ROOT = Path(__file__).resolve().parent.parent
 
