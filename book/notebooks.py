@@ -29,11 +29,9 @@ LIBRARY = ("course_lib", "results", "requirements.txt")
 ENVIRONMENT = ("requirements.txt",)
 
 
-# Set in the environment: run each notebook's cells twice, and compare what they print. "all" repeats the
-# slow ones too.
+# Set in the environment: run each notebook's cells twice, and compare what they print.
 AGAIN = "BOOK_RUN_CELLS_TWICE"
 SLOW = 5.0  # seconds; slower cells are named by the build
-SKIP = "skip-execution"
 
 
 class BuildError(Exception):
@@ -150,8 +148,7 @@ def execute(root: Path, page: str) -> tuple[dict, dict[str, float], list[str], d
     }
     notebook = nbformat.read(root / page, as_version=4)
     count = len(notebook.cells)
-    again = os.environ.get(AGAIN)
-    if again:
+    if os.environ.get(AGAIN):
         notebook.cells += copy.deepcopy(notebook.cells)
     begun: dict[int, float] = {}
     seconds: dict[str, float] = {}
@@ -160,11 +157,8 @@ def execute(root: Path, page: str) -> tuple[dict, dict[str, float], list[str], d
         begun[cell_index] = time.monotonic()
 
     def end(cell, cell_index, execute_reply):
-        took = time.monotonic() - begun[cell_index]
         if cell_index < count:
-            seconds[cell.id] = took
-            if took >= SLOW and again and again != "all":
-                notebook.cells[count + cell_index].metadata.setdefault("tags", []).append(SKIP)
+            seconds[cell.id] = time.monotonic() - begun[cell_index]
 
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -177,7 +171,6 @@ def execute(root: Path, page: str) -> tuple[dict, dict[str, float], list[str], d
             notebook,
             timeout=600,
             record_timing=False,  # it would become metadata, which is part of jupyter-cache's key
-            skip_cells_with_tag=SKIP,
             on_cell_execute=begin,
             on_cell_executed=end,
             resources={"metadata": {"path": folder}},
@@ -199,13 +192,11 @@ def execute(root: Path, page: str) -> tuple[dict, dict[str, float], list[str], d
 def differences(page: str, first: list, second: list) -> list[str]:
     """What a second run of the cells, in the same kernel, printed otherwise than the first.
 
-    A reader goes back and runs a cell again. Cells tagged ``timing`` may print other numbers, and
-    slow ones did not run again.
+    A reader goes back and runs a cell again. Cells tagged ``timing`` may print other numbers.
     """
     problems = []
     for number, (cell, again) in enumerate(zip(first, second, strict=False), start=1):
-        tags = again.metadata.get("tags", [])
-        if not {"timing", SKIP} & set(tags) and printed(cell) != printed(again):
+        if "timing" not in cell.metadata.get("tags", []) and printed(cell) != printed(again):
             problems.append(
                 f"{page}, cell {number} prints something else when the cells run again:\n"
                 f"    {printed(cell)!r:.300}\n    {printed(again)!r:.300}"

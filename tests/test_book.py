@@ -125,7 +125,7 @@ arguments[0].dispatchEvent(new Event('input', {bubbles: true}));
 def html():
     """The folder of the built book; builds it if it is not there or not fresh.
 
-    Cells run twice, but for slow ones, and must print the same both times.
+    Cells run twice, and must print the same both times.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(AGAIN, "1")
