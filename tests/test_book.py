@@ -394,10 +394,13 @@ def press(browser, *keys):
 
 
 def test_the_first_stop_of_the_keyboard_leads_past_the_menus(chapter):
+    from selenium.webdriver.support.ui import WebDriverWait
+
     press(chapter, TAB)
     link = chapter.switch_to.active_element
     assert link.get_attribute("textContent").strip() == "Skip to main content"
-    assert link.rect["y"] >= 0  # it comes into sight with the focus
+    # It slides into sight with the focus.
+    WebDriverWait(chapter, 60).until(lambda _: link.rect["y"] >= 0)
     press(chapter, ENTER)
     assert chapter.execute_script("return location.hash") == "#main-content"
     press(chapter, TAB)
