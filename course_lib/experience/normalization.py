@@ -73,7 +73,8 @@ class RunningMeanVariance:
         squares = np.square(batch - mean).sum(0)
         shift, total = mean - self.mean, self.count + n
         self.mean = self.mean + shift * (n / total)
-        self.squares = self.squares + squares + np.square(shift) * (self.count * n / total)
+        between = np.square(shift) * (self.count * n / total)
+        self.squares = self.squares + squares + between
         self.count = total
 
     def _samples(self, batch: ArrayLike) -> tuple[NDArray, int]:
