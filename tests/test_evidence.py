@@ -51,6 +51,32 @@ def test_the_ladder_has_every_arm_and_its_runs_by_seed():
         assert run["mean"] == pytest.approx(record["evaluations"]["mean"], abs=0.06)
 
 
+def test_the_ablation_sorts_every_arm_by_its_baseline_and_its_switch():
+    import dataclasses
+
+    from course_lib.training.evidence import RESULTS
+    from course_lib.training.study_file import read_study
+    from course_lib.training.study_records import load_runs
+    from course_lib.training.study_tables import final_score
+
+    found = evidence("ablation")
+    jobs = {job.arm: job for job in read_study(RESULTS / "ablation" / "study.toml").jobs}
+    for group, told in found.items():
+        assert told["bar"] == {"CartPoleSwingUp-v0": 330}.get(told["env_id"], 200)
+        for base, word in (("all", "minus"), ("none", "plus")):
+            assert len(told[base]) == 10  # the baseline itself, and nine switches
+            plain = dataclasses.asdict(jobs[f"{group}-{base}"].settings)
+            for switch, runs in told[base].items():
+                arm = f"{group}-{base}" + (f"-{word}-{switch}" if switch else "")
+                changed = dataclasses.asdict(jobs[arm].settings)
+                assert {k for k in plain if changed[k] != plain[k]} == ({switch} - {""})
+                whole = load_runs(RESULTS / "ablation" / "runs", [arm])
+                assert [run["seed"] for run in runs] == [r["job"]["seed"] for r in whole]
+                for run, record in zip(runs, whole, strict=True):
+                    assert run["score"] == pytest.approx(final_score(record), abs=0.006)
+                    assert run["kl"] == record["updates"]["kl"]
+
+
 def test_what_tuning_cost_is_counted_from_its_runs():
     lines = {(x["algorithm"], x["env_id"]): x for x in evidence("tuning")}
     a2c = lines["a2c", "CartPoleSwingUp-v0"]

@@ -269,8 +269,12 @@ def test_value_clipping_is_the_larger_of_two_errors():
 
 
 @pytest.mark.parametrize(
-    ("value", "target", "flows"), [(0.5, 1.0, False), (0.5, -1.0, True), (0.1, 1.0, True)]
-)
+    ("value", "target", "flows"),
+    [
+        (0.5, 1.0, False), (0.5, -1.0, True), (0.1, 1.0, True),
+        (0.5, 0.36, False), (0.5, 0.34, True), (-0.5, -0.36, False), (-0.5, -0.34, True),
+    ],
+)  # fmt: skip
 def test_value_clipping_stops_a_value_that_has_moved_far_towards_its_target(value, target, flows):
     v = torch.tensor([value], requires_grad=True)
     value_loss(v, torch.tensor([target]), torch.zeros(1), 0.2).backward()

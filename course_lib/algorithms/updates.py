@@ -54,11 +54,11 @@ def value_loss(
     old_values: Tensor | None = None,
     value_clip_range: float | None = None,
 ) -> Tensor:
-    """Half the mean squared error of the critic, with PPO's value clipping if a range is given.
+    """Half the mean squared error of the critic, with PPO's value clipping, Eq. (12.1), if asked.
 
     The clipped form takes, sample by sample, the larger of the squared errors of the value and of
     the value held within ``old_values +- value_clip_range``. Its gradient dies where a value has
-    moved towards its target by more than the range.
+    moved towards its target by more than the range, Eq. (12.2).
 
     Parameters
     ----------
@@ -81,19 +81,26 @@ def value_loss(
     ----------
     Engstrom et al. (2020), arXiv:2005.12729, section 3 (value function clipping).
     """
+    _require_clippable(values, targets, old_values, value_clip_range)
+    squared_errors = (values - targets).square()
+    if value_clip_range is not None and old_values is not None:
+        held = old_values + (values - old_values).clamp(-value_clip_range, value_clip_range)
+        squared_errors = torch.maximum(squared_errors, (held - targets).square())
+    return 0.5 * squared_errors.mean()
+
+
+def _require_clippable(
+    values: Tensor, targets: Tensor, old_values: Tensor | None, value_clip_range: float | None
+) -> None:
     if values.shape != targets.shape:
         raise ValueError(
             f"values have shape {tuple(values.shape)} but targets {tuple(targets.shape)}"
         )
-    squared_errors = (values - targets).square()
     if value_clip_range is not None:
         if not value_clip_range > 0:
             raise ValueError(f"value_clip_range must be positive, not {value_clip_range!r}")
         if old_values is None or old_values.shape != values.shape:
             raise ValueError("value clipping needs old_values, of the same shape as values")
-        moved = (values - old_values).clamp(-value_clip_range, value_clip_range)
-        squared_errors = torch.maximum(squared_errors, (old_values + moved - targets).square())
-    return 0.5 * squared_errors.mean()
 
 
 class CriticSettings(Protocol):

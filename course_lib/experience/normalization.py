@@ -13,7 +13,7 @@ from ..kinds import Count, Natural, NotNegative, Positive, Share, checked
 class RunningMeanVariance:
     """Mean and variance of everything seen so far, one batch at a time, never storing it.
 
-    Batches are merged by Chan's parallel form of Welford's algorithm, in float64. The count starts
+    Batches are merged by Chan's parallel form of Welford's algorithm, Eq. (12.5), in float64. The count starts
     at 0: the first batch alone decides the first statistics. (Some code starts it at 1e-4 with
     mean 0 and variance 1, which leaves a trace of data that nobody saw.)
 
@@ -66,20 +66,24 @@ class RunningMeanVariance:
         ValueError
             If the samples have another shape.
         """
-        batch = np.asarray(batch, dtype=np.float64)
-        if batch.shape[1:] != self.mean.shape or batch.ndim == 0:
-            raise ValueError(
-                f"samples of shape {self.mean.shape} need a batch (B, *shape), not {batch.shape}"
-            )
-        n = len(batch)
+        batch, n = self._samples(batch)
         if n == 0:
             return
         mean = batch.mean(0)
         squares = np.square(batch - mean).sum(0)
         shift, total = mean - self.mean, self.count + n
         self.mean = self.mean + shift * (n / total)
-        self.squares = self.squares + squares + np.square(shift) * (self.count * n / total)
+        between = np.square(shift) * (self.count * n / total)
+        self.squares = self.squares + squares + between
         self.count = total
+
+    def _samples(self, batch: ArrayLike) -> tuple[NDArray, int]:
+        batch = np.asarray(batch, dtype=np.float64)
+        if batch.shape[1:] != self.mean.shape or batch.ndim == 0:
+            raise ValueError(
+                f"samples of shape {self.mean.shape} need a batch (B, *shape), not {batch.shape}"
+            )
+        return batch, len(batch)
 
     def get_state(self) -> dict[str, Any]:
         """What `set_state` needs to go on from here."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from . import ladder_evidence
+from . import ablation_evidence, ladder_evidence
 from .study_records import load_runs
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
@@ -38,6 +38,7 @@ SOURCES: dict[str, Callable[[], Any]] = {
     "vine": lambda: _rows(RESULTS / "vine" / "runs" / "vine.json"),
     "swingup-36": lambda: load_runs(RESULTS / "swingup-36" / "runs"),
     "swingup-seeds": lambda: load_runs(RESULTS / "tuning" / "ppo_seeds" / "runs", ["ppo"]),
+    "ablation": lambda: ablation_evidence.ablation(RESULTS),
     "ladder": lambda: ladder_evidence.ladder(RESULTS),
     "ladder-quiz": lambda: ladder_evidence.quiz(RESULTS),
     "tuning": lambda: ladder_evidence.tuning(RESULTS),
@@ -57,8 +58,9 @@ def evidence(name: str) -> Any:
         deterministic episodes), ``"vine"`` the rows of that exact study,
         ``"swingup-36"`` the records of that study's runs (see `study_run.run_job`),
         ``"swingup-seeds"`` those of PPO's earlier preset on seeds 110 to 116, ``"gap-ledger"`` the
-        rows of that exact study, and ``"ladder"``, ``"ladder-quiz"``, ``"tuning"`` and
-        ``"benchmark-times"`` what `ladder_evidence` makes of them.
+        rows of that exact study, ``"ablation"`` what `ablation_evidence` makes of that study, and
+        ``"ladder"``, ``"ladder-quiz"``, ``"tuning"`` and ``"benchmark-times"`` what
+        `ladder_evidence` makes of them.
 
     Raises
     ------
