@@ -29,7 +29,8 @@ LIBRARY = ("course_lib", "results", "requirements.txt")
 ENVIRONMENT = ("requirements.txt",)
 
 
-# Set in the environment: run each notebook's cells twice, and compare what they print.
+# Set in the environment: run each notebook's cells twice, and compare what they print. "all" runs the
+# slow ones twice too; otherwise these only give back the names that they bound.
 AGAIN = "BOOK_RUN_CELLS_TWICE"
 SLOW = 5.0  # seconds; slower cells are named by the build
 
@@ -148,8 +149,10 @@ def execute(root: Path, page: str) -> tuple[dict, dict[str, float], list[str], d
     }
     notebook = nbformat.read(root / page, as_version=4)
     count = len(notebook.cells)
-    if os.environ.get(AGAIN):
+    again = os.environ.get(AGAIN)
+    if again:
         notebook.cells += copy.deepcopy(notebook.cells)
+    kept: set[int] = set()  # places of cells that do not run again
     begun: dict[int, float] = {}
     seconds: dict[str, float] = {}
 
@@ -159,6 +162,10 @@ def execute(root: Path, page: str) -> tuple[dict, dict[str, float], list[str], d
     def end(cell, cell_index, execute_reply):
         if cell_index < count:
             seconds[cell.id] = time.monotonic() - begun[cell_index]
+            if again and again != "all" and seconds[cell.id] >= SLOW:
+                kept.add(cell_index)
+                second = notebook.cells[count + cell_index]
+                second.source = f"__import__('book.again').again.give_back({cell.source!r})"
 
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -167,6 +174,7 @@ def execute(root: Path, page: str) -> tuple[dict, dict[str, float], list[str], d
     ):
         report = Path(reports) / "used.json"
         record = f"__import__('book.used').used.record({str(root)!r}, {str(report)!r})"
+        lines = [record, "__import__('book.again').again.begin()"] if again else [record]
         client = NotebookClient(
             notebook,
             timeout=600,
@@ -174,7 +182,7 @@ def execute(root: Path, page: str) -> tuple[dict, dict[str, float], list[str], d
             on_cell_execute=begin,
             on_cell_executed=end,
             resources={"metadata": {"path": folder}},
-            extra_arguments=[f"--IPKernelApp.exec_lines={record}"],
+            extra_arguments=[f"--IPKernelApp.exec_lines={line}" for line in lines],
         )
         try:
             client.execute(env=environment, stderr=log)
@@ -184,21 +192,23 @@ def execute(root: Path, page: str) -> tuple[dict, dict[str, float], list[str], d
                 f"{page}: {str(error).strip()} (the kernel's log: _build/kernels.log)"
             ]
         used = {} if problems else digests(root, report)
-    problems += differences(page, notebook.cells[:count], notebook.cells[count:])
+    problems += differences(page, notebook.cells[:count], notebook.cells[count:], kept)
     del notebook.cells[count:]
     return notebook, seconds, problems, used
 
 
-def differences(page: str, first: list, second: list) -> list[str]:
+def differences(page: str, first: list, second: list, kept: set[int]) -> list[str]:
     """What a second run of the cells, in the same kernel, printed otherwise than the first.
 
-    A reader goes back and runs a cell again. Cells tagged ``timing`` may print other numbers.
+    A reader goes back and runs a cell again. Cells tagged ``timing`` may print other numbers, and
+    those that were kept did not run again.
     """
     problems = []
-    for number, (cell, again) in enumerate(zip(first, second, strict=False), start=1):
-        if "timing" not in cell.metadata.get("tags", []) and printed(cell) != printed(again):
+    for place, (cell, again) in enumerate(zip(first, second, strict=False)):
+        free = place in kept or "timing" in cell.metadata.get("tags", [])
+        if not free and printed(cell) != printed(again):
             problems.append(
-                f"{page}, cell {number} prints something else when the cells run again:\n"
+                f"{page}, cell {place + 1} prints something else when the cells run again:\n"
                 f"    {printed(cell)!r:.300}\n    {printed(again)!r:.300}"
             )
     return problems

@@ -207,6 +207,20 @@ def test_cells_that_print_something_else_the_second_time_are_named(
         run(root)
 
 
+@pytest.mark.parametrize(("asked", "repeated"), [("1", False), ("all", True)])
+def test_a_slow_cell_gives_back_its_names_unless_all_are_asked_for(
+    tmp_path, monkeypatch, asked, repeated
+):
+    monkeypatch.setenv(book.notebooks.AGAIN, asked)
+    monkeypatch.setattr(book.notebooks, "SLOW", 0.5)
+    slow = "import random, time; time.sleep(0.5); drawn = random.random()"
+    cells = [slow, "print(drawn)", "drawn = 2.0"]  # the last binds the same name
+    root = make_book(tmp_path / "book", {"01_first": cells})
+    (root / "_build").mkdir()
+    _, _, found, _ = book.notebooks.execute(root, "chapters/01_first.ipynb")
+    assert len(found) == repeated
+
+
 def test_the_seconds_of_each_cell_are_told(tmp_path):
     root = make_book(tmp_path / "book", {"01_first": ["import time; time.sleep(0.2)", "1"]})
     (root / "_build").mkdir()
