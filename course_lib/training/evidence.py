@@ -40,6 +40,7 @@ SOURCES: dict[str, Callable[[], Any]] = {
     "swingup-seeds": lambda: load_runs(RESULTS / "tuning" / "ppo_seeds" / "runs", ["ppo"]),
     "ablation": lambda: ablation_evidence.ablation(RESULTS),
     "ladder": lambda: ladder_evidence.ladder(RESULTS),
+    "one-norm": lambda: ladder_evidence.one_norm(RESULTS),
     "ladder-quiz": lambda: ladder_evidence.quiz(RESULTS),
     "tuning": lambda: ladder_evidence.tuning(RESULTS),
     "benchmark-times": lambda: ladder_evidence.benchmark_times(RESULTS),
@@ -59,7 +60,7 @@ def evidence(name: str) -> Any:
         ``"swingup-36"`` the records of that study's runs (see `study_run.run_job`),
         ``"swingup-seeds"`` those of PPO's earlier preset on seeds 110 to 116, ``"gap-ledger"`` the
         rows of that exact study, ``"ablation"`` what `ablation_evidence` makes of that study, and
-        ``"ladder"``, ``"ladder-quiz"``, ``"tuning"`` and ``"benchmark-times"`` what
+        ``"ladder"``, ``"one-norm"``, ``"ladder-quiz"``, ``"tuning"`` and ``"benchmark-times"`` what
         `ladder_evidence` makes of them.
 
     Raises

@@ -68,6 +68,14 @@ def _share(accepted: list[float] | None) -> float | None:
     return round(sum(accepted) / len(accepted), 4) if accepted else None
 
 
+def one_norm(results: Path) -> dict[str, list[float]]:
+    """Final scores on CartPole without the clip of the gradient's norm: algorithm -> score by seed."""
+    scores: dict[str, list[float]] = {}
+    for record in load_runs(results / "one-norm" / "runs"):
+        scores.setdefault(record["job"]["algorithm"], []).append(round(final_score(record), 2))
+    return scores
+
+
 def quiz(results: Path) -> list[dict[str, Any]]:
     """The runs of `QUIZ` with their instruments, as far as they are there: every update's record."""
     found = {}
