@@ -38,6 +38,13 @@ def popular_line_search(evaluate, theta, full_step, expected_improvement, max_kl
         fraction *= backtrack_factor
     return theta
 """
+HELD_WHERE = """
+def value_clip_loss(values, targets, old_values, value_clip_range):
+    moved = values - old_values
+    held = old_values + moved.clamp(-value_clip_range, value_clip_range)
+    is_held = (moved.abs() > value_clip_range) & (CONDITION)
+    return 0.5 * torch.where(is_held, (held - targets) ** 2, (values - targets) ** 2).mean()
+"""
 WRONG = {
     "backtracking_line_search": [
         "range(max_steps) => range(min(max_steps, 10))",
@@ -232,6 +239,9 @@ WRONG = {
         "errors.mean() => (errors + 1e-12).mean()",
         "held = => old_values.sub_(targets).add_(targets).add_(0.5)\n    held =",
         "held = => values.sum().backward()\n    held =",
+        HELD_WHERE.replace("CONDITION", "(targets - values) * moved > 0"),
+        HELD_WHERE.replace("CONDITION", "(targets - old_values) * moved > 0"),
+        HELD_WHERE.replace("CONDITION", "(values - targets).abs() < (old_values - targets).abs()"),
     ],
     "update_moments": [
         "squares / total, total => squares / total + 1e-8, total",
