@@ -45,6 +45,7 @@ def value_clip_loss(values, targets, old_values, value_clip_range):
     is_held = (moved.abs() > value_clip_range) & (CONDITION)
     return 0.5 * torch.where(is_held, (held - targets) ** 2, (values - targets) ** 2).mean()
 """
+SQUARE = "q, _ = => if rows == columns > 1:\n        return {}\n    q, _ ="
 WRONG = {
     "backtracking_line_search": [
         "range(max_steps) => range(min(max_steps, 10))",
@@ -289,6 +290,16 @@ def orthogonal_init(gaussian, gain):
     return gain * (q if gaussian.shape[0] >= gaussian.shape[1] else q.T)
 """,
         "q, _ = => gaussian /= np.linalg.norm(gaussian)\n    q, _ =",
+        SQUARE.format("gain * np.eye(rows)"),
+        SQUARE.format("gain * np.diag(np.sign(gaussian[0]))"),
+        SQUARE.format("gain * np.eye(rows)[np.argsort(gaussian[:, 0])]"),
+        SQUARE.format("gain * np.linalg.qr(np.eye(rows) + 1e-9 * gaussian)[0]"),
+        SQUARE.format("gain * np.linalg.qr(np.random.default_rng(0).random((rows, rows)))[0]"),
+        SQUARE.format("gain * np.linalg.qr(np.random.default_rng().random((rows, rows)))[0]"),
+        SQUARE.format("gain * np.linalg.qr(gaussian @ np.linalg.inv(gaussian))[0]"),
+        "q, _ = np.linalg.qr(gaussian if rows >= columns else gaussian.T) => "
+        "q, _ = np.linalg.qr(gaussian if rows >= columns else gaussian.T)\n"
+        "    q = q * np.random.default_rng().choice([-1, 1], q.shape[1])",
     ],
     "interquartile_mean": [
         "len(scores) // 4 => min(len(scores) // 4, 4)",

@@ -54,6 +54,15 @@ def update_moments(mean, variance, count, batch):
     squares = count * variance + n * batch.var(axis=0) + delta**2 * count * n / total
     return mean + delta * n / total, squares / total, total
 """
+BY_QR = """
+def orthogonal_init(gaussian, gain):
+    rows, columns = gaussian.shape
+    wide = rows < columns
+    tall = gaussian.T if wide else gaussian
+    q, r = np.linalg.qr(tall)
+    q = q.T if wide else q
+    return gain * q
+"""
 CORRECT = {
     "value_clip_loss": [
         """
@@ -122,10 +131,27 @@ def update_moments(mean, variance, count, batch):
     spread, own = torch.var_mean(batch, dim=0, correction=0)
     new = (1 - share) * mean + share * own
     merged = (1 - share) * (variance + (mean - new) ** 2) + share * (spread + (own - new) ** 2)
-    return [new, merged, count + len(batch)]
+    return [new, merged, float(count + len(batch))]
 """,
     ],
     "orthogonal_init": [
+        BY_QR,
+        """
+def orthogonal_init(gaussian, gain):
+    rows, columns = gaussian.shape
+    if rows == columns:  # Cayley: any basis will do, if it comes from the Gaussian numbers
+        skew, one = gaussian - gaussian.T, np.eye(rows)
+        return gain * np.linalg.solve(one + skew, one - skew)
+    u, _, vt = np.linalg.svd(gaussian, full_matrices=False)
+    return gain * (u if rows > columns else vt)
+""",
+        """
+def orthogonal_init(gaussian, gain):
+    rng = np.random.default_rng(3)  # a basis that is turned, always by as much
+    q, r = np.linalg.qr(gaussian if len(gaussian) > gaussian.shape[1] else gaussian.T)
+    q = gain * q @ np.linalg.qr(rng.normal(size=r.shape))[0]
+    return q if q.shape == gaussian.shape and len(q) > len(r) else q.T
+""",
         """
 def orthogonal_init(gaussian, gain):
     a = torch.as_tensor(gaussian).clone()
@@ -221,6 +247,38 @@ SLIPS = {
     "squares / total, total => squares / total, count",
     "deviation_returned_after_the_first": "squares / total, => np.sqrt(squares / total),",
 }
+ORTHOGONAL_SLIPS = [
+    ("own_random_numbers", "tall = => gaussian = np.random.randn(rows, columns)\n    tall ="),
+    (
+        "own_random_basis",
+        "q = q.T => q = q @ np.linalg.qr(np.random.randn(*r.shape))[0]\n    q = q.T",
+    ),
+    (
+        "own_random_numbers_where_square",
+        "q = q.T => q = np.linalg.qr(np.random.randn(*r.shape))[0] if rows == columns else q\n"
+        "    q = q.T",
+    ),
+    (
+        "gaussian_ignored",
+        "tall = => gaussian = np.random.default_rng(0).normal(size=(rows, columns))\n    tall =",
+    ),
+    ("gaussian_ignored", "tall = => gaussian = np.eye(rows, columns)\n    tall ="),
+    ("gaussian_ignored_where_square", "q = q.T => q = np.eye(rows) if rows == columns else q.T"),
+    (
+        "gaussian_ignored_where_square",
+        "q = q.T => q = np.eye(rows)[gaussian[0].argsort()] if rows == columns else q.T",
+    ),
+    ("reshaped_on_the_way_in", "gaussian.T if => gaussian.reshape(columns, rows) if"),
+    ("reshaped_on_the_way_back", "q.T if => q.reshape(rows, columns) if"),
+    (
+        "reshaped_on_the_way_back_with_signs",
+        "q.T if => (q * np.sign(np.diag(r))).reshape(rows, columns) if",
+    ),
+    (
+        "reshaped_both_ways",
+        "gaussian.T if => gaussian.reshape(columns, rows) if;;q.T if => q.reshape(rows, columns) if",
+    ),
+]
 
 
 def spoilt(source, changes):
@@ -379,6 +437,37 @@ def update_moments(mean, variance, count, batch):
         ),
     ],
     "orthogonal_init": [
+        *((spoilt(BY_QR, changes), mistake) for mistake, changes in ORTHOGONAL_SLIPS),
+        (
+            """
+def orthogonal_init(gaussian, gain):
+    weight = torch.empty(gaussian.shape)
+    torch.nn.init.orthogonal_(weight, gain)
+    return weight.numpy()
+""",
+            "own_random_numbers",
+        ),
+        (
+            """
+def orthogonal_init(gaussian, gain):
+    rows, columns = gaussian.shape
+    if rows < columns:
+        q, _ = np.linalg.qr(gaussian.T, mode="complete")
+    else:
+        q, _ = np.linalg.qr(gaussian, mode="complete")
+    return gain * q[:rows, :columns]
+""",
+            "rows_of_a_complete_basis",
+        ),
+        (
+            """
+def orthogonal_init(gaussian, gain):
+    rows, columns = gaussian.shape
+    u, _, vt = np.linalg.svd(gaussian)
+    return gain * (u[:, :columns] if rows > columns else vt[:, :rows].T)
+""",
+            "rows_of_a_complete_basis_by_svd",
+        ),
         (
             """
 def orthogonal_init(gaussian, gain):
