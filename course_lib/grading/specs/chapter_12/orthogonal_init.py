@@ -46,7 +46,7 @@ def harness(function, gaussian, gain, other):
     if weights is None:
         return None
     if not isinstance(weights, np.ndarray):
-        return (weights,) * 5
+        return 1.0, 1.0, weights, weights, weights
     repeats = alike(weights, weights_of(copied), equal_nan=True)
     another = weights_of(other.copy())
     differs = not isinstance(another, np.ndarray) or not alike(
