@@ -22,7 +22,8 @@ PLAIN_WORDS = {
 FORGETS = "Called once more with the same arguments, it returns another answer."
 REMEMBERS = (
     "Something stays from one call to the next: a default argument that is changed, a variable "
-    "outside of the function, a counter. The answer may depend on the arguments alone."
+    "outside of the function, a counter. Or it draws random numbers of its own. The answer may depend "
+    "on the arguments alone."
 )
 PAIR = "Your numbers are those of two mistakes together; your code may come to them in another way."
 APART = 100  # tolerances by which a second mistake must change the answers of the first

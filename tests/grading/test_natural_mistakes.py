@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from tasks.chapter_12 import CHAN, SLIPS, spoilt
 
 from course_lib.grading.inline import judge_here
 from course_lib.grading.specs import SPECS
@@ -138,6 +139,18 @@ def test_a_quarter_that_is_rounded_to_the_nearest(cut):
 def test_an_epsilon_of_its_own(divisor, mistake):
     verdict = checked(NORMALIZE.replace("(x.std() + epsilon)", divisor))
     assert verdict.mistakes == (mistake,), verdict.as_text()
+
+
+FIRST_BATCH = """    if count == 0:
+        return batch.mean(axis=0), batch.var(axis=0), n
+"""
+
+
+@pytest.mark.parametrize("mistake", SLIPS)
+def test_a_slip_in_running_moments_without_a_branch_for_the_first_batch(mistake):
+    verdict = checked(spoilt(CHAN.replace(FIRST_BATCH, ""), SLIPS[mistake]))
+    hints = {known.name: known.hint for known in SPECS["update_moments"].mistakes}
+    assert hints[mistake] in verdict.hint.splitlines(), verdict.as_text()
 
 
 @pytest.mark.parametrize(

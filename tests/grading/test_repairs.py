@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import json
 
 import pytest
 from tasks import WRITTEN
@@ -95,3 +96,26 @@ def test_a_changed_number_is_an_attempt(spec, write_notebook, sandbox):
     (apart,) = judge_notebook(write_notebook(IMPORTS, source), [spec], sandbox)
     for verdict in (apart, judge_here(run(source, spec.name))):
         assert verdict.state in (State.KNOWN_MISTAKE, State.WRONG)
+
+
+def test_the_case_of_chapter_12_shows_the_function_that_it_ran_and_only_at_the_end():
+    notebook = json.loads(file_of("exercises", "12_implementation_matters").read_text("utf-8"))
+    cells = {cell["id"]: "".join(cell["source"]) for cell in notebook["cells"]}
+    (ran,) = [f for f in definitions(cells["case-run"]) if f.name == "changed"]
+    (shown,) = definitions(cells["case-task"])
+    assert [ast.dump(statement) for statement in ran.body[1:]] == [
+        ast.dump(statement) for statement in shown.body[1:]
+    ]
+    order = list(cells)
+    visible = order[: order.index("case-suspects")]
+    visible.remove("case-run")  # folded
+    (folded,) = [cell for cell in notebook["cells"] if cell["id"] == "case-run"]
+    assert "hide-input" in folded["metadata"]["tags"]
+    assert folded["metadata"]["jupyter"]["source_hidden"]
+    assert not any("rate" in cells[name].lower().split() or "lr" in cells[name] for name in visible)
+    assert order.index("case-suspects") < order.index("case-task") < order.index("case-check")
+
+
+def definitions(source):
+    """Return the functions of a cell."""
+    return [node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)]

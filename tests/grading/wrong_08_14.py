@@ -38,6 +38,14 @@ def popular_line_search(evaluate, theta, full_step, expected_improvement, max_kl
         fraction *= backtrack_factor
     return theta
 """
+HELD_WHERE = """
+def value_clip_loss(values, targets, old_values, value_clip_range):
+    moved = values - old_values
+    held = old_values + moved.clamp(-value_clip_range, value_clip_range)
+    is_held = (moved.abs() > value_clip_range) & (CONDITION)
+    return 0.5 * torch.where(is_held, (held - targets) ** 2, (values - targets) ** 2).mean()
+"""
+SQUARE = "q, _ = => if rows == columns > 1:\n        return {}\n    q, _ ="
 WRONG = {
     "backtracking_line_search": [
         "range(max_steps) => range(min(max_steps, 10))",
@@ -232,6 +240,9 @@ WRONG = {
         "errors.mean() => (errors + 1e-12).mean()",
         "held = => old_values.sub_(targets).add_(targets).add_(0.5)\n    held =",
         "held = => values.sum().backward()\n    held =",
+        HELD_WHERE.replace("CONDITION", "(targets - values) * moved > 0"),
+        HELD_WHERE.replace("CONDITION", "(targets - old_values) * moved > 0"),
+        HELD_WHERE.replace("CONDITION", "(values - targets).abs() < (old_values - targets).abs()"),
     ],
     "update_moments": [
         "squares / total, total => squares / total + 1e-8, total",
@@ -279,6 +290,16 @@ def orthogonal_init(gaussian, gain):
     return gain * (q if gaussian.shape[0] >= gaussian.shape[1] else q.T)
 """,
         "q, _ = => gaussian /= np.linalg.norm(gaussian)\n    q, _ =",
+        SQUARE.format("gain * np.eye(rows)"),
+        SQUARE.format("gain * np.diag(np.sign(gaussian[0]))"),
+        SQUARE.format("gain * np.eye(rows)[np.argsort(gaussian[:, 0])]"),
+        SQUARE.format("gain * np.linalg.qr(np.eye(rows) + 1e-9 * gaussian)[0]"),
+        SQUARE.format("gain * np.linalg.qr(np.random.default_rng(0).random((rows, rows)))[0]"),
+        SQUARE.format("gain * np.linalg.qr(np.random.default_rng().random((rows, rows)))[0]"),
+        SQUARE.format("gain * np.linalg.qr(gaussian @ np.linalg.inv(gaussian))[0]"),
+        "q, _ = np.linalg.qr(gaussian if rows >= columns else gaussian.T) => "
+        "q, _ = np.linalg.qr(gaussian if rows >= columns else gaussian.T)\n"
+        "    q = q * np.random.default_rng().choice([-1, 1], q.shape[1])",
     ],
     "interquartile_mean": [
         "len(scores) // 4 => min(len(scores) // 4, 4)",

@@ -44,8 +44,35 @@ EQUIVALENT = {
         ("gaussian -> gaussian + 1", "only the shape is used, in gaussian.shape"),
     ],
 }
+CHAN = """
+def update_moments(mean, variance, count, batch):
+    n = len(batch)
+    if count == 0:
+        return batch.mean(axis=0), batch.var(axis=0), n
+    total = count + n
+    delta = batch.mean(axis=0) - mean
+    squares = count * variance + n * batch.var(axis=0) + delta**2 * count * n / total
+    return mean + delta * n / total, squares / total, total
+"""
+BY_QR = """
+def orthogonal_init(gaussian, gain):
+    rows, columns = gaussian.shape
+    wide = rows < columns
+    tall = gaussian.T if wide else gaussian
+    q, r = np.linalg.qr(tall)
+    q = q.T if wide else q
+    return gain * q
+"""
 CORRECT = {
     "value_clip_loss": [
+        """
+def value_clip_loss(values, targets, old_values, value_clip_range):
+    side = torch.sign(values - old_values)
+    moved, aim = side * (values - old_values), side * (targets - old_values)
+    is_held = (moved > value_clip_range) & (2 * aim > moved + value_clip_range)
+    held = (aim - value_clip_range) ** 2
+    return 0.5 * torch.where(is_held, held.detach(), (values - targets) ** 2).mean()
+""",
         """
 def value_clip_loss(values, targets, old_values, value_clip_range):
     low, high = old_values - value_clip_range, old_values + value_clip_range
@@ -74,6 +101,7 @@ def value_clip_loss(values, targets, old_values, value_clip_range):
 """,
     ],
     "update_moments": [
+        CHAN,
         """
 def update_moments(mean, variance, count, batch):
     mean, squares, n = (mean, variance * count, count) if count else (0.0, 0.0, 0)
@@ -103,10 +131,27 @@ def update_moments(mean, variance, count, batch):
     spread, own = torch.var_mean(batch, dim=0, correction=0)
     new = (1 - share) * mean + share * own
     merged = (1 - share) * (variance + (mean - new) ** 2) + share * (spread + (own - new) ** 2)
-    return [new, merged, count + len(batch)]
+    return [new, merged, float(count + len(batch))]
 """,
     ],
     "orthogonal_init": [
+        BY_QR,
+        """
+def orthogonal_init(gaussian, gain):
+    rows, columns = gaussian.shape
+    if rows == columns:  # Cayley: any basis will do, if it comes from the Gaussian numbers
+        skew, one = gaussian - gaussian.T, np.eye(rows)
+        return gain * np.linalg.solve(one + skew, one - skew)
+    u, _, vt = np.linalg.svd(gaussian, full_matrices=False)
+    return gain * (u if rows > columns else vt)
+""",
+        """
+def orthogonal_init(gaussian, gain):
+    rng = np.random.default_rng(3)  # a basis that is turned, always by as much
+    q, r = np.linalg.qr(gaussian if len(gaussian) > gaussian.shape[1] else gaussian.T)
+    q = gain * q @ np.linalg.qr(rng.normal(size=r.shape))[0]
+    return q if q.shape == gaussian.shape and len(q) > len(r) else q.T
+""",
         """
 def orthogonal_init(gaussian, gain):
     a = torch.as_tensor(gaussian).clone()
@@ -161,8 +206,106 @@ def orthogonal_init(gaussian, gain):
 """,
     ],
 }
+HELD_WHERE = """
+def value_clip_loss(values, targets, old_values, value_clip_range):
+    moved = values - old_values
+    held = old_values + moved.clamp(-value_clip_range, value_clip_range)
+    is_held = (moved.abs() > value_clip_range) & (CONDITION)
+    return 0.5 * torch.where(is_held, (held - targets) ** 2, (values - targets) ** 2).mean()
+"""
+SLIPS = {
+    "squares_returned_after_the_first": "squares / total, total => squares, total",
+    "sample_variance_of_the_batch": "var(axis=0) => var(axis=0, ddof=1)",
+    "sample_variance_of_the_batch_after_the_first": "n * batch.var( => n * batch.var(ddof=1, ",
+    "sample_variance_of_all_after_the_first": "squares / total => squares / (total - 1)",
+    "mean_moves_by_the_old_weight": "delta * n / total, => delta * count / total,",
+    "mean_moves_by_one_sample": "delta * n / total, => delta / total,",
+    "distance_weighed_by_the_batch": "delta**2 * count * n / total => delta**2 * n",
+    "distance_weighed_by_the_old_count": "delta**2 * count * n / total => delta**2 * count",
+    "distance_not_divided": "count * n / total => count * n",
+    "distance_divided_twice": "count * n / total => count * n / total**2",
+    "distance_not_weighed": " + delta**2 * count * n / total => ;;"
+    "squares / total, => squares / total + delta**2,",
+    "distance_counts_once": "delta**2 * count * n / total => delta**2",
+    "distance_of_the_means_missing": " + delta**2 * count * n / total => ",
+    "distance_not_squared": "delta**2 => delta",
+    "weights_swapped_after_the_first": (
+        "count * variance + n * batch.var(axis=0) => n * variance + count * batch.var(axis=0);;"
+        "delta * n / total => delta * count / total"
+    ),
+    "batch_as_one_sample_after_the_first": "total = => n = 1\n    total =",
+    "batch_weighed_as_one_sample_after_the_first": "delta = => new, n, total = n, 1, count + 1\n"
+    "    delta =;;squares / total, total => squares / total, count + new",
+    "old_variance_not_summed": "count * variance => variance",
+    "variance_of_the_batch_not_summed": "n * batch.var => batch.var",
+    "total_is_one_more": "total = count + n => total = count + 1",
+    "moving_average_after_the_first": "total = count + n => seen = count + n;;"
+    "delta = => total, count, n = 1.0, 0.9, 0.1\n    delta =;;squares / total, total => squares, seen",
+    "count_plus_one_after_the_first": "squares / total, total => squares / total, count + 1",
+    "count_unchanged_after_the_first": "squares / total, total => squares / total, count",
+    "count_updated_too_early_after_the_first": "total = => count += n\n    total =;;"
+    "squares / total, total => squares / total, count",
+    "deviation_returned_after_the_first": "squares / total, => np.sqrt(squares / total),",
+}
+ORTHOGONAL_SLIPS = [
+    ("own_random_numbers", "tall = => gaussian = np.random.randn(rows, columns)\n    tall ="),
+    (
+        "own_random_basis",
+        "q = q.T => q = q @ np.linalg.qr(np.random.randn(*r.shape))[0]\n    q = q.T",
+    ),
+    (
+        "own_random_numbers_where_square",
+        "q = q.T => q = np.linalg.qr(np.random.randn(*r.shape))[0] if rows == columns else q\n"
+        "    q = q.T",
+    ),
+    (
+        "gaussian_ignored",
+        "tall = => gaussian = np.random.default_rng(0).normal(size=(rows, columns))\n    tall =",
+    ),
+    ("gaussian_ignored", "tall = => gaussian = np.eye(rows, columns)\n    tall ="),
+    ("gaussian_ignored_where_square", "q = q.T => q = np.eye(rows) if rows == columns else q.T"),
+    (
+        "gaussian_ignored_where_square",
+        "q = q.T => q = np.eye(rows)[gaussian[0].argsort()] if rows == columns else q.T",
+    ),
+    ("reshaped_on_the_way_in", "gaussian.T if => gaussian.reshape(columns, rows) if"),
+    ("reshaped_on_the_way_back", "q.T if => q.reshape(rows, columns) if"),
+    (
+        "reshaped_on_the_way_back_with_signs",
+        "q.T if => (q * np.sign(np.diag(r))).reshape(rows, columns) if",
+    ),
+    (
+        "reshaped_both_ways",
+        "gaussian.T if => gaussian.reshape(columns, rows) if;;q.T if => q.reshape(rows, columns) if",
+    ),
+]
+
+
+def spoilt(source, changes):
+    """Return a source with some text replaced: "old => new", several separated by ";;"."""
+    for change in changes.split(";;"):
+        old, new = change.split(" => ")
+        assert old in source, old
+        source = source.replace(old, new)
+    return source
+
+
 WRITTEN = {
     "value_clip_loss": [
+        (
+            HELD_WHERE.replace("CONDITION", "(targets - values) * moved > 0"),
+            "held_only_before_the_target",
+        ),
+        (
+            HELD_WHERE.replace("CONDITION", "torch.sign(targets - old_values) == moved.sign()"),
+            "held_on_the_way_to_the_target",
+        ),
+        (
+            HELD_WHERE.replace(
+                "CONDITION", "(values - targets) ** 2 < (old_values - targets) ** 2"
+            ),
+            "held_where_nearer_than_the_old",
+        ),
         (
             """
 def value_clip_loss(values, targets, old_values, value_clip_range):
@@ -214,6 +357,7 @@ def value_clip_loss(values, targets, old_values, value_clip_range):
         ),
     ],
     "update_moments": [
+        *((spoilt(CHAN, changes), mistake) for mistake, changes in SLIPS.items()),
         (
             """
 def update_moments(mean, variance, count, batch):
@@ -293,6 +437,37 @@ def update_moments(mean, variance, count, batch):
         ),
     ],
     "orthogonal_init": [
+        *((spoilt(BY_QR, changes), mistake) for mistake, changes in ORTHOGONAL_SLIPS),
+        (
+            """
+def orthogonal_init(gaussian, gain):
+    weight = torch.empty(gaussian.shape)
+    torch.nn.init.orthogonal_(weight, gain)
+    return weight.numpy()
+""",
+            "own_random_numbers",
+        ),
+        (
+            """
+def orthogonal_init(gaussian, gain):
+    rows, columns = gaussian.shape
+    if rows < columns:
+        q, _ = np.linalg.qr(gaussian.T, mode="complete")
+    else:
+        q, _ = np.linalg.qr(gaussian, mode="complete")
+    return gain * q[:rows, :columns]
+""",
+            "rows_of_a_complete_basis",
+        ),
+        (
+            """
+def orthogonal_init(gaussian, gain):
+    rows, columns = gaussian.shape
+    u, _, vt = np.linalg.svd(gaussian)
+    return gain * (u[:, :columns] if rows > columns else vt[:, :rows].T)
+""",
+            "rows_of_a_complete_basis_by_svd",
+        ),
         (
             """
 def orthogonal_init(gaussian, gain):

@@ -82,39 +82,55 @@ def oracle(mean, variance, count, batch):
 
 
 def variant(
-    mean, variance, count, batch, *, weights="counts", between="kept", about="batch mean", ddof="none",
-    counted="all", seen="as given", over="samples", output="variance", empty="ignored",
-    formula="spread",
+    mean, variance, count, batch, *, weights="counts", step="as the weights", between="kept",
+    about="batch mean", ddof="none", counted="all", seen="as given", over="samples",
+    summed="both", output="variance", empty="ignored", formula="spread",
 ):  # fmt: skip
     """Return the moments by Chan's formula, with options that commit mistakes."""
     n = len(batch)
     if count == 0 and empty == "own branch":
         return batch.mean(axis=0), batch.var(axis=0), n
-    if count == 0 and empty == "ignored" and (weights, seen) == ("counts", "as given"):
+    asked = (weights, step, seen)
+    if count == 0 and empty == "ignored" and asked == ("counts", "as the weights", "as given"):
         mean, variance = np.nan_to_num(mean), np.nan_to_num(variance)
-    old = {"as given": count, "at least one": max(count, 1), "counted first": count + n}[seen]
-    total = old + n
+    old = {"at least one": max(count, 1), "counted first": count + n}.get(seen, count)
+    total = old + (1 if seen == "one more" or weights == "one sample" else n)
     own_mean = batch.mean(axis=0) if over == "samples" else batch.mean()
-    part = {"counts": n / total, "swapped": old / total, "halves": 0.5, "tenth": 0.1}[weights]
-    new_mean = mean + part * (own_mean - mean)
+    part, rest = {
+        "counts": (n / total, old / total),
+        "swapped": (old / total, n / total),
+        "one sample": (1 / total, old / total),
+        "halves": (0.5, 0.5),
+        "tenth": (0.1, 0.9),
+    }[weights]
+    steps = {"as the weights": part, "swapped": old / total, "one sample": 1 / total}
+    new_mean = mean + steps[step] * (own_mean - mean)
     centre = {"batch mean": own_mean, "old mean": mean, "new mean": new_mean}[about]
     own_variance = ((batch - centre) ** 2).mean(axis=0 if over == "samples" else None)
     with np.errstate(all="ignore"):
         if ddof == "batch":
             own_variance = own_variance * n / np.float64(n - 1)
+        distance = (own_mean - mean) ** 2
         between_them = {
-            "kept": part * (1 - part) * (own_mean - mean) ** 2,
+            "kept": part * rest * distance,
             "missing": 0.0,
-            "not squared": part * (1 - part) * (own_mean - mean),
-            "not divided": part * (1 - part) * (own_mean - mean) ** 2 * total,
-            "after the mean": part * (1 - part) * (own_mean - new_mean) ** 2,
+            "not squared": part * rest * (own_mean - mean),
+            "not divided": part * rest * distance * total,
+            "divided twice": part * rest * distance / total,
+            "batch's weight": part * distance,
+            "old weight": rest * distance,
+            "whole": distance,
+            "once in the sum": distance / total,
+            "after the mean": part * rest * (own_mean - new_mean) ** 2,
         }[between if about == "batch mean" else "missing"]
-        new_variance = (1 - part) * variance + part * own_variance + between_them
+        old_part = variance / total if summed == "old as it is" else rest * variance
+        own_part = own_variance / total if summed == "batch as it is" else part * own_variance
+        new_variance = old_part + own_part + between_them
         if ddof == "all":
             new_variance = new_variance * total / np.float64(total - 1)
     if formula == "mean of squares":
         squares = (batch**2).mean(axis=0 if over == "samples" else None)
-        new_variance = (1 - part) * (variance + mean**2) + part * squares - new_mean**2
+        new_variance = rest * (variance + mean**2) + part * squares - new_mean**2
     if output == "deviation":
         with np.errstate(invalid="ignore"):
             new_variance = np.sqrt(new_variance)
@@ -125,6 +141,7 @@ def variant(
 
 MISTAKES = catalogue(
     """
+    # Whoever answers the first batch in a branch of its own may err after it alone.
     distance_of_the_means_missing: between="missing"
         Your variance is too small: you average the two variances. If two groups have different
         means, their union spreads wider than either. Imagine two groups of equal numbers, each with
@@ -133,42 +150,94 @@ MISTAKES = catalogue(
         Your variance is off by the distance of the two means, which enters without its square. A
         variance has squared units, and the distance can be negative.
     distance_not_divided: between="not divided"
-        Your variance is too large: the squared distance of the means enters as a part of the sum of
-        squares, but is not divided by the number of samples with the rest.
+        Your variance is too large: the squared distance of the means is divided by the number of
+        samples once too seldom. As a part of the sum of squares it is divided by it, and then once
+        more with the rest.
+    distance_divided_twice: between="divided twice"
+        Your variance is too small: the squared distance of the means is divided by the number of
+        samples once too often. Count the divisions on the way from the product of the two sizes to
+        your answer.
+    squares_about_the_old_mean: about="old mean"
+    distance_weighed_by_the_batch: between="batch's weight", empty="own branch"
+    distance_weighed_by_the_batch_at_first_too: between="batch's weight", empty="used"
+        Your variance is too large. Either you measure the batch's spread from the old mean, though
+        the batch has one of its own; or the squared distance of the means has the size of the batch
+        alone as its weight, which is the same. Both sizes belong there.
+    distance_weighed_by_the_old_count: between="old weight"
+        Your variance is too large: the squared distance of the means has the old count as its
+        weight. Both sizes belong there. Could a batch of one sample add that much to 200?
+    distance_not_weighed: between="whole", empty="own branch"
+    distance_not_weighed_at_first_either: between="whole", empty="used"
+        Your variance is too large: the whole squared distance of the means is added to it. How much
+        it counts depends on both sizes; for two groups of one size it is a quarter.
+    distance_counts_once: between="once in the sum", empty="own branch"
+    distance_counts_once_at_first_too: between="once in the sum", empty="used"
+        Your variance is too small: in the sum of squares the squared distance of the means counts
+        once, whatever the sizes. Every sample of either group lies that much further away from the
+        other group.
+    old_variance_not_summed: summed="old as it is", empty="own branch"
+    old_variance_not_summed_at_first_either: summed="old as it is", empty="used"
+    variance_of_the_batch_not_summed: summed="batch as it is", empty="own branch"
+    variance_of_the_batch_not_summed_at_first_either: summed="batch as it is", empty="used"
+        Your variance is too small: in the sum of squares one of the two variances stands without
+        its number of samples. A variance is a mean of squares. What turns it into their sum?
     mean_updated_too_early: between="after the mean"
         Your variance is too small: the distance of the means is taken from the mean that was just
         updated. It is the distance between the batch and what was seen before. Which line
         overwrites the mean?
-    squares_about_the_old_mean: about="old mean"
-        You measure the batch's spread from the old mean. The batch has a mean of its own. Look at
-        the probe where nothing was seen yet and the batch is one sample: its variance is 0.
     old_data_stay_about_the_old_mean: about="new mean"
         You measure the batch's spread from the new mean, but the old variance is still one about
         the old mean. The mean has moved away from the old data too.
     weights_swapped: weights="swapped"
+    weights_swapped_after_the_first: weights="swapped", empty="own branch"
         You weigh the old moments by the size of the batch, and the batch by what was seen before.
-        Where nothing was seen yet, your answer is the old moments, which hold nothing.
+        After 200 samples, eight new ones should change little.
+    mean_moves_by_the_old_weight: step="swapped", empty="own branch"
+    mean_moves_by_the_old_weight_at_first_too: step="swapped", empty="used"
+        Your mean moves towards the batch by the share of the old samples, the variance is right.
+        The more was seen before, the less the mean should move. Whose share is it that counts here?
+    mean_moves_by_one_sample: step="one sample", empty="own branch"
+    mean_moves_by_one_sample_at_first_too: step="one sample", empty="used"
+        Your mean moves as if the batch were a single sample, the variance is right. A batch of nine
+        should move the mean nine times as far as one sample at its place.
+    batch_as_one_sample: weights="one sample", counted="one"
+    batch_as_one_sample_after_the_first: weights="one sample", counted="one", empty="own branch"
+    batch_weighed_as_one_sample: weights="one sample"
+    batch_weighed_as_one_sample_after_the_first: weights="one sample", empty="own branch"
+        Your batch enters with the weight of one sample, whatever its size. Each of its rows is a
+        sample and counts as much as each one that was seen before.
+    total_is_one_more: seen="one more", counted="one", empty="own branch"
+    total_is_one_more_at_first_too: seen="one more", counted="one", empty="used"
+        Your total is the old count plus one, and you divide by it. The batch brings as many samples
+        as it has rows: the two weights should add up to 1.
     plain_average: weights="halves"
-        You give the old moments and the batch equal weight. 200 samples should count for more than
-        eight: see the last probe.
+    plain_average_after_the_first: weights="halves", empty="own branch"
+        You give the old moments and the batch equal weight, whatever their sizes. 200 samples
+        should count for more than eight: see the sixth probe.
     moving_average: weights="tenth"
+    moving_average_after_the_first: weights="tenth", empty="own branch"
         Each of your batches enters with weight 0.1, whatever its size. That is a moving average,
         which forgets. Here every sample ever seen has equal weight.
     sample_variance_of_the_batch: ddof="batch"
+    sample_variance_of_the_batch_after_the_first: ddof="batch", empty="own branch"
         The variance of your batch divides by its size minus one. With a batch of one sample that is
         0 divided by 0. The contract divides by the number of samples.
     sample_variance_of_all: ddof="all"
-        Your variance divides by the number of samples minus one. The contract divides by the number
-        of samples; with a single sample, the variance is 0.
+    sample_variance_of_all_after_the_first: ddof="all", empty="own branch"
+        Your variance divides by the number of all samples minus one. The contract divides by the
+        number of samples; with a single sample, the variance is 0.
     count_plus_one: counted="one"
+    count_plus_one_after_the_first: counted="one", empty="own branch"
         Your count grows by one per batch. It counts samples: later, each batch would get the weight
         of a single one.
     count_unchanged: counted="none"
+    count_unchanged_after_the_first: counted="none", empty="own branch"
         Your count stays as it was. Mean and variance are right this time, but the next batch would
         enter with too much weight.
     count_updated_too_early: seen="counted first"
+    count_updated_too_early_after_the_first: seen="counted first", empty="own branch"
         You add the batch to the count before you use the count as the weight of the old moments.
-        The batch then counts on both sides. See the probes where nothing was seen yet.
+        The batch then counts on both sides.
     count_at_least_one: seen="at least one"
         Where nothing was seen yet, the old mean and variance still show in your answer, as if they
         were one sample. With a count of 0 the batch alone decides.
@@ -177,14 +246,13 @@ MISTAKES = catalogue(
         moments of its own: a position and a speed are on different scales. Which axis counts the
         samples?
     deviation_returned: output="deviation"
+    deviation_returned_after_the_first: output="deviation", empty="own branch"
         You return the standard deviation. The variance is asked for: variances can be merged with
         the next batch, and the root is taken where one divides.
     squares_returned: output="squares"
+    squares_returned_after_the_first: output="squares", empty="own branch"
         You return the sum of the squared distances. The variance is that sum divided by the number
         of samples.
-    plain_average_after_the_first: weights="halves", empty="own branch"
-        Your first batch is right. After that you give the old moments and the batch equal weight,
-        whatever their sizes. Each group counts as often as it has samples.
     empty_moments_used: empty="used"
         Where nothing was seen yet, your answer is NaN if that stands in mean and variance. A count
         of 0 does not help: 0 times NaN is NaN. What is not known must not enter at all.

@@ -11,14 +11,35 @@ STAYED, STAYED_BELOW = (0.6, 2.4), (-0.5, 1.7)
 TOWARDS, TOWARDS_BELOW = (1.8, 3.1), (-2.2, -3.7)
 AWAY, AWAY_BELOW = (1.7, -1.3), (-1.6, 2.3)
 PAST, PAST_BELOW = (3.4, 1.6), (-2.9, -1.4)
+# Past the target, and still nearer to it than the edge of the range is.
+JUST_PAST, JUST_PAST_BELOW = (2.6, 2.2), (-2.7, -2.3)
+# Nearer to the target than the old value was, but not than the edge is.
+BETTER_THAN_OLD, BETTER_THAN_OLD_BELOW = (3.0, 1.75), (-3.2, -1.85)
 CASES = {
     "no value has moved beyond the range": (0.5, [STAYED, STAYED_BELOW]),
     "values moved far towards their targets": (0.5, [TOWARDS, TOWARDS_BELOW, STAYED]),
     "values moved far away from their targets": (0.4, [AWAY, AWAY_BELOW, STAYED_BELOW]),
     "values moved far past their targets": (0.4, [PAST_BELOW, PAST, STAYED, STAYED_BELOW]),
+    "values moved just past their targets": (0.5, [JUST_PAST, JUST_PAST_BELOW, STAYED_BELOW]),
+    "values moved past their targets, by less than the old ones were off": (
+        0.4,
+        [BETTER_THAN_OLD_BELOW, BETTER_THAN_OLD, STAYED],
+    ),
     "everything at once, a wide range": (
         1.5,
-        [AWAY, TOWARDS_BELOW, PAST, STAYED_BELOW, AWAY_BELOW, TOWARDS, PAST_BELOW],
+        [
+            AWAY,
+            TOWARDS_BELOW,
+            PAST,
+            STAYED_BELOW,
+            AWAY_BELOW,
+            TOWARDS,
+            PAST_BELOW,
+            JUST_PAST,
+            BETTER_THAN_OLD,
+            JUST_PAST_BELOW,
+            BETTER_THAN_OLD_BELOW,
+        ],
     ),
 }
 
@@ -41,11 +62,12 @@ def probes(generator):
         values = np.round(old + moved * jitter[0], 2)
         targets = np.round(old + aims * jitter[1], 2)
         calls.append(Probe(title, (values, targets, old, clip_range)))
-    for title, size, number in (("numbers of about 1e6", 2.0**20, 7), ("about 1e-6", 2.0**-20, 7)):
-        values, targets, old = (size * array[:number] for array in calls[4].arguments[:3])
-        calls.append(Probe(title, (values, targets, old, 1.5 * size), min(size, 1.0) ** 2))
-    many = (np.tile(array, 30) for array in calls[4].arguments[:3])
-    calls.append(Probe("210 samples", (*(a + np.arange(210) for a in many), 1.5)))
+    *everything, wide = calls[-1].arguments
+    for title, size in (("numbers of about 1e6", 2.0**20), ("about 1e-6", 2.0**-20)):
+        arrays = (size * array for array in everything)
+        calls.append(Probe(title, (*arrays, wide * size), min(size, 1.0) ** 2))
+    many = (np.tile(array, 20) + np.arange(220) for array in everything)
+    calls.append(Probe("220 samples", (*many, wide)))
     return calls
 
 
@@ -91,6 +113,9 @@ def variant(
     if cut == "free":
         free = free.detach()
     larger_error = torch.maximum(free, clipped)
+    moved, aim = values - old_values, targets - old_values
+    outside, nearer = moved.abs() > bound, free.abs() < aim.abs()
+    before = outside & (free * moved < 0)
     free, clipped = (e.abs() if power == "size" else e**2 for e in (free, clipped))
     if average == "before choosing":
         free, clipped = free.mean(), clipped.mean()
@@ -100,6 +125,9 @@ def variant(
         "clipped": clipped,
         "free": free,
         "larger error": larger_error**2,
+        "held before the target": torch.where(before, clipped, free),
+        "held on the target's side": torch.where(outside & (aim * moved > 0), clipped, free),
+        "held if nearer than the old": torch.where(outside & nearer, clipped, free),
     }[choose]
     return sign * half * (terms.sum() if average == "sum" else terms.mean())
 
@@ -156,6 +184,17 @@ MISTAKES = catalogue(
     larger_before_the_square: choose="larger error"
         You take the larger of the two errors with their signs, and square it then. Of two negative
         errors that is the one nearer to 0. Compare the squares.
+    held_only_before_the_target: choose="held before the target"
+        You hold a value only as long as it has not passed its target. One that has just passed it
+        can still be nearer to it than the edge of the range is, and then the held error is the
+        larger one. Compare the two squares themselves.
+    held_on_the_way_to_the_target: choose="held on the target's side"
+        You hold every value that left the range on the side of its target. One that went far past
+        the target has the larger error where it stands, and it must be free to come back.
+    held_where_nearer_than_the_old: choose="held if nearer than the old"
+        You hold a value that is nearer to its target than the old value was. What it has to be
+        compared with is the held value, at the edge of the range. See the probe in which values
+        moved past their targets by less than the old ones were off.
     held_value_detached: cut="held"
         The loss is right, but inside the range your gradient is half of what it should be. There
         both squares are equal and share the gradient, and the held value is cut off from the
