@@ -21,4 +21,4 @@ Import from a room, ``from course_lib.training import train``, or from a module,
 ``from course_lib.advantages import gae``.
 """
 
-__version__ = "1.0.0rc1"
+__version__ = "1.0.0"
