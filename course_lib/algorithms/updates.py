@@ -84,7 +84,8 @@ def value_loss(
     _require_clippable(values, targets, old_values, value_clip_range)
     squared_errors = (values - targets).square()
     if value_clip_range is not None and old_values is not None:
-        held = old_values + (values - old_values).clamp(-value_clip_range, value_clip_range)
+        change = (values - old_values).clamp(-value_clip_range, value_clip_range)
+        held = old_values + change
         squared_errors = torch.maximum(squared_errors, (held - targets).square())
     return 0.5 * squared_errors.mean()
 
