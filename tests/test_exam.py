@@ -1,5 +1,6 @@
 """The bank of exam questions: every number of an answer is computed here, by other means if possible."""
 
+import itertools
 import math
 import re
 from collections.abc import Callable
@@ -15,20 +16,22 @@ from course_lib.advantages import gae, td_residuals
 from course_lib.algorithms.agent import explained_variance
 from course_lib.algorithms.ppo import ppo_clip_loss
 from course_lib.algorithms.ppo_penalty import adapt_beta
+from course_lib.algorithms.updates import value_loss
 from course_lib.conjugate_gradient import conjugate_gradient
 from course_lib.distributions import Categorical, DiagonalGaussian
 from course_lib.exact import bounds
+from course_lib.experience.normalization import RewardScaler
 from course_lib.language.groups import grpo_advantages, rloo_advantages
 from course_lib.line_search import backtracking_line_search
 from course_lib.natural import natural_step
 from course_lib.policies import GaussianPolicy
 from course_lib.show import claim
-from course_lib.surrogate import approx_kl, kl_divergence
+from course_lib.surrogate import approx_kl, effective_sample_size, kl_divergence
 from tests.pattern import DECIMAL
 
 ROOT = Path(__file__).resolve().parent.parent
 BANK = bank(ROOT)
-CHAPTERS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 13, 14, 15)
+CHAPTERS = range(1, 16)
 COMPUTED: dict[str, Callable[[], dict[str, float]]] = {}
 
 
@@ -424,6 +427,83 @@ def gives_up():
     return {"0.134": 0.8**9, "0.00195": 0.5**9}
 
 
+@answers("9.1")
+def force_received():
+    draws = np.linspace(-9, 11, 400_001)
+
+    def mean(values, m=1.0):
+        return np.trapezoid(stats.norm.pdf(draws, m) * values, draws)
+
+    received = np.minimum(draws, 1.0)
+    score, value = received - 1.0, mean(received)
+    slope = (mean(received, 1.001) - mean(received, 0.999)) / 0.002
+    centred = mean(score * (received - value))
+    assert mean((draws - 1) * received) == pytest.approx(slope, abs=1e-5)
+    assert mean(score * (received + 10 - mean(received + 10))) == pytest.approx(centred)
+    density = [stats.norm.logpdf((3.0, 1.0), m) for m in (1.0, 1.2)]
+    ratio = np.exp(density[1] - density[0])
+    return {
+        "-0.3989": mean(score), "0.5": slope, "0.101": mean(score * received), "0.601": value,
+        "0.341": centred, "-3.888": mean(score * (received + 10)), "1.462": ratio[0],
+        "0.980": ratio[1], "0.579": 1 - stats.norm.cdf(1.0, 1.2), "0.2": 1.2 - 1,
+        "0.02": (1.2 - 1) ** 2 / 2,
+    }  # fmt: skip
+
+
+@answers("9.2")
+def price_of_certainty():
+    def kl(mean_change, log_change, std=1.0):
+        return kl_divergence(
+            gaussian(0.0, std), gaussian(mean_change, std * math.exp(log_change))
+        ).item()
+
+    x = 0.05
+    assert 4 * kl(0.0, -0.001) == pytest.approx(4 * 0.001**2, rel=0.01)  # the quadratic model
+    narrowed = 4 * kl(0.0, math.log(2 / 3))
+    for far, std in ((math.sqrt(0.02), 1.0), (0.1 * math.sqrt(0.02), 0.1)):
+        assert kl(far, 0.0, std) == pytest.approx(0.01)
+    assert 4 * kl(0.0, -x) > 0.01 > 4 * kl(0.0, -0.8 * x)
+    assert math.exp(-0.8 * x * 58) <= 0.1 < math.exp(-0.8 * x * 57)
+    return {
+        "0.05": math.sqrt(0.01 / 4), "0.01034": 4 * kl(0.0, -x), "0.00657": 4 * kl(0.0, -0.8 * x),
+        "0.04": 0.8 * x, "57.6": math.log(10) / (0.8 * x), "0.02": 2 * 0.01,
+        "0.141": math.sqrt(0.02), "0.0141": 0.1 * math.sqrt(0.02), "1.5": 1 / (2 / 3),
+        "0.878": narrowed, "0.00878": narrowed / 100,
+    }  # fmt: skip
+
+
+@answers("9.3")
+def two_draws_or_both_actions():
+    p, q, score = np.array([0.9, 0.1]), np.array([6.0, 5.0]), np.array([0.1, -0.9])
+
+    def path(baseline, correlation=0.0):
+        """Variance of the mean of two draws, over all four pairs of actions."""
+        moment = mean = 0.0
+        for a, b in np.ndindex(2, 2):
+            signal = (score[a] * (q[a] - baseline) + score[b] * (q[b] - baseline)) / 2
+            noise = score[a] ** 2 + score[b] ** 2 + 2 * correlation * score[a] * score[b]
+            moment += p[a] * p[b] * (signal**2 + noise / 4)
+            mean += p[a] * p[b] * signal
+        return moment - mean**2
+
+    logit = torch.tensor(math.log(9.0), dtype=torch.float64, requires_grad=True)
+    chances = torch.stack([torch.sigmoid(logit), torch.sigmoid(-logit)])
+    by_sample = np.array(
+        [torch.autograd.grad(x, logit, retain_graph=True)[0].item() for x in chances]
+    )
+    noise = np.array([[1.0, 0.5], [0.5, 1.0]])  # covariance of the vine's two samples
+    value, both = p @ q, by_sample @ by_sample
+    assert path(0.0, 0.5) == pytest.approx(path(0.0))  # common noise leaves it
+    assert path(value) / 20 < both < path(0.0) / 20
+    return {
+        "0.09": by_sample @ q, "0.1": score[0], "-0.9": score[1], "5.9": value,
+        "2.439": p @ (score**2 * (q**2 + 1)), "1.215": path(0.0),
+        "0.1557": p @ (score**2 * ((q - value) ** 2 + 1)), "0.0738": path(value), "0.0162": both,
+        "0.0608": path(0.0) / 20, "0.00369": path(value) / 20,
+        "0.0081": by_sample @ noise @ by_sample,
+    }  # fmt: skip
+
+
 @answers("10.1")
 def dead_or_alive():
     ratio = torch.tensor([1.3, 0.7, 1.3, 0.7], dtype=torch.float64)
@@ -494,6 +574,147 @@ def ratios_that_obey():
     sharper = (price[0] + price[-1]) / 2  # half of the weight at each end has the mean 1
     claim("0.0204", sharper)
     return {"0.1": abs(r - 1).max() / 2, "0.0231": price[0], "0.0177": price[-1]}
+
+
+@answers("11.1")
+def one_norm():
+    def clipped(critic):
+        """Lengths of the whole before, and of the policy's part after the clip."""
+        policy, other = (torch.zeros(2, dtype=torch.float64, requires_grad=True) for _ in range(2))
+        policy.grad = torch.tensor([0.18, -0.24], dtype=torch.float64)
+        other.grad = torch.tensor([0.0, critic], dtype=torch.float64)
+        whole = torch.nn.utils.clip_grad_norm_([policy, other], 0.5)
+        return whole.item(), policy.grad.norm().item()
+
+    def adam(factors):
+        """The way of one parameter whose gradients are alternately 0.3 and -0.2."""
+        x = torch.zeros(1, dtype=torch.float64, requires_grad=True)
+        optimizer = torch.optim.Adam([x], lr=0.01, eps=1e-12)
+        for k in range(40):
+            x.grad = torch.full_like(x, factors[k % 2] * (0.3, -0.2)[k % 2])
+            optimizer.step()
+        return x.item()
+
+    (long, cut), (short, whole) = clipped(4.0), clipped(0.4)
+    factor = cut / 0.3
+    assert round(whole / cut) == round(1 / factor) == 8
+    assert adam((factor, factor)) == pytest.approx(adam((1.0, 1.0)))
+    assert adam((1.0, 1.0)) < 0 < adam((factor, 1.0))  # its own sign turns
+    return {"4.011": long, "0.1246": factor, "0.0374": cut, "0.5": short, "0.3": whole}
+
+
+@answers("11.2")
+def agrees_with_itself():
+    generator = np.random.default_rng(0)
+    centred = np.column_stack([np.ones(50), generator.normal(size=(50, 3))])
+    basis = np.linalg.qr(centred)[0][:, 1:] * math.sqrt(50)  # means 0, variances 1, uncorrelated
+
+    def explained(c, alike, reward_std, gamma=0.99):
+        values = c * basis[:, 0]
+        after = c * (alike * basis[:, 0] + math.sqrt(1 - alike**2) * basis[:, 1])
+        return explained_variance(values, reward_std * basis[:, 2] + gamma * after)
+
+    assert explained(7.0, 0.95, 0.0) == pytest.approx(explained(1.0, 0.95, 0.0))
+    return {
+        "0.881": 2 * 0.99 * 0.95 - 1, "0.9801": 0.99**2, "0.899": explained(1.0, 0.95, 0.0),
+        "-0.0102": explained(1.0, 0.5, 0.0), "0.0087": explained(0.1, 0.95, 1.0),
+        "-0.09": explained_variance(3 * basis[:, 0], 10 * basis[:, 2]),
+        "0.890": explained(10.0, 0.95, 1.0),
+    }  # fmt: skip
+
+
+@answers("11.3")
+def ten_ratios():
+    batches = [[1.19] * 5 + [0.81] * 5, [1.0] * 9 + [0.01], [1.0] * 9 + [5.0]]
+    seen = []
+    for batch in batches:
+        new = torch.tensor(batch, dtype=torch.float64).log()
+        old = torch.zeros_like(new)
+        outside = (abs(new.exp() - 1) > 0.2).double().mean().item()
+        size, kl = effective_sample_size(new, old).item(), approx_kl(new, old, "k3").item()
+        seen.append((outside, size, kl))
+    assert [x[0] for x in seen] == pytest.approx([0, 0.1, 0.1])
+    low = np.arange(101) / 100  # shares of 0.8 beside 1.2: the ends are the worst case
+    share = (0.8 * low + 1.2 * (1 - low)) ** 2 / (0.64 * low + 1.44 * (1 - low))
+    random = np.random.default_rng(0).uniform(0.8, 1.2, (2_000, 10))
+    assert (random.mean(1) ** 2 / (random**2).mean(1)).min() > share.min()
+    return {
+        "0.1": seen[1][0], "0.965": seen[0][1], "0.0184": seen[0][2], "0.902": seen[1][1],
+        "0.362": seen[1][2], "0.576": seen[2][1], "0.239": seen[2][2], "0.96": share.min(),
+    }  # fmt: skip
+
+
+@answers("12.1")
+def alive_and_dead():
+    now, goal = [3.1, 3.5, 3.5, 3.5, 2.5], [5.0, 5.0, 3.4, 3.3, 5.0]
+
+    def slopes(worse, unit=1.0):
+        value, target = (unit * torch.tensor(x, dtype=torch.float64) for x in (now, goal))
+        value.requires_grad_()
+        old = torch.full_like(target, 3.0 * unit)
+        held = torch.clamp(value, old - 0.2, old + 0.2)
+        loss = worse((value - target) ** 2, (held - target) ** 2).sum() / 2
+        if worse is torch.maximum:
+            assert loss.item() == pytest.approx(5 * value_loss(value, target, old, 0.2).item())
+        return torch.autograd.grad(loss, value)[0].tolist()
+
+    largest, least = slopes(torch.maximum), slopes(torch.minimum)
+    tenth = slopes(torch.maximum, 0.1)
+    assert largest == pytest.approx([-1.9, 0, 0, 0.2, -2.5])
+    assert least == pytest.approx([-1.9, -1.5, 0.1, 0, 0])
+    names = ("-0.19", "-0.15", "0.01", "0.02", "-0.25")
+    return {
+        "-1.9": largest[0], "0.2": largest[3], "-2.5": largest[4], "3.2": 3 + 0.2,
+        "-1.5": least[1], "0.1": least[2], "2.5": abs(2.5 - 5), **dict(zip(names, tenth, strict=True)),
+    }  # fmt: skip
+
+
+@answers("12.2")
+def one_reward_at_the_end():
+    def paid(steps, reward=1.0, gamma=0.98, clip=None, episodes=20):
+        """What the library's scaler makes of the last reward of the last episode."""
+        scaler = RewardScaler(2, gamma, clip=clip)
+        for t in range(episodes * steps):
+            last = np.full(2, t % steps == steps - 1)
+            scaled = scaler(reward * last, last, np.ones(2, dtype=bool))
+        return scaled[0]
+
+    assert paid(25, reward=50.0) == pytest.approx(paid(25), abs=1e-5)
+    assert paid(25, gamma=0.5) == pytest.approx(paid(25))
+    assert paid(98, clip=10.0) == paid(98) < 10 == paid(99, clip=10.0) < paid(99)
+    return {
+        "20.03": paid(400), "5.10": paid(25), "99": 99, "9.95": paid(98),
+        "0.255": paid(25) / paid(400),
+    }  # fmt: skip
+
+
+@answers("12.3")
+def nine_arms():
+    def deals(one, other):
+        """Of all ways to deal the scores out: how many differ as much, and how many there are."""
+        scores = np.array([*one, *other], dtype=float)
+        chosen = list(itertools.combinations(scores, len(one)))
+        gaps = abs(2 * np.sum(chosen, axis=1) - scores.sum())
+        return (gaps >= abs(sum(one) - sum(other))).sum(), len(chosen)
+
+    def least(n):
+        return np.divide(*deals(range(n), range(n, 2 * n)))
+
+    base = (345, 340, 330, 310)
+    found, ways = deals(base, (335, 20, 15, -25))
+    assert (found, ways) == (6, 70)
+    assert deals(base, base) == (70, 70)
+    distinct = np.array([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0])
+    rates = [
+        np.divide(*deals(distinct[list(i)], np.delete(distinct, i)))
+        for i in itertools.combinations(range(8), 4)
+    ]
+    one, second = np.mean(np.array(rates) <= 0.05), np.unique(rates)[1]
+    assert least(6) <= 0.05 / 9 < least(5) <= 0.05 / 6 < least(4)
+    return {
+        "0.0857": found / ways, "0.029": one, "0.057": second, "0.230": 1 - (1 - one) ** 9,
+        "0.00556": 0.05 / 9, "0.00794": least(5), "0.00216": least(6), "0.00833": 0.05 / 6,
+    }  # fmt: skip
 
 
 @answers("14.1")
