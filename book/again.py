@@ -1,7 +1,7 @@
-"""In the kernel: what each cell bound, so that a slow cell need not run a second time.
+"""In the kernel: what each cell worked with, so that a slow cell need not run a second time.
 
-When the cells of a notebook run again, a slow one gives back the objects that it made the first time.
-The cells after it then find the names as a reader finds them who runs every cell but that one.
+When the cells of a notebook run again, a slow one gives back the objects of the first time: those that
+it bound to a name, and those that it only used, for it may have put something into them.
 """
 
 import symtable
@@ -15,8 +15,8 @@ def keep(result) -> None:
     """After a cell: its names, with the objects they stand for now."""
     if result.success:
         names = get_ipython().user_ns
-        bound = bound_by(get_ipython().transform_cell(result.info.raw_cell))
-        kept[result.info.raw_cell] = {name: names[name] for name in bound if name in names}
+        found = names_in(get_ipython().transform_cell(result.info.raw_cell))
+        kept[result.info.raw_cell] = {name: names[name] for name in found if name in names}
 
 
 def give_back(code: str) -> None:
@@ -24,14 +24,13 @@ def give_back(code: str) -> None:
     get_ipython().user_ns.update(kept[code])
 
 
-def bound_by(code: str) -> list[str]:
-    """Names that code binds at its top level.
+def names_in(code: str) -> list[str]:
+    """Names that code binds or uses at its top level.
 
-    >>> bound_by("import os\\nfor i in range(3):\\n    x = [j for j in 'ab']\\ndef f(y): z = y")
-    ['os', 'i', 'x', 'f']
+    >>> names_in("import os\\nfor i in x:\\n    found[i] = [j for j in 'ab']\\ndef f(y): z = y")
+    ['f', 'found', 'i', 'os', 'x']
     """
-    symbols = symtable.symtable(code, "cell", "exec").get_symbols()
-    return [s.get_name() for s in symbols if s.is_assigned() or s.is_imported()]
+    return sorted(s.get_name() for s in symtable.symtable(code, "cell", "exec").get_symbols())
 
 
 def begin() -> None:

@@ -30,7 +30,7 @@ ENVIRONMENT = ("requirements.txt",)
 
 
 # Set in the environment: run each notebook's cells twice, and compare what they print. "all" runs the
-# slow ones twice too; otherwise these only give back the names that they bound.
+# slow ones twice too; otherwise these only give back what they worked with.
 AGAIN = "BOOK_RUN_CELLS_TWICE"
 SLOW = 5.0  # seconds; slower cells are named by the build
 

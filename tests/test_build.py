@@ -213,8 +213,9 @@ def test_a_slow_cell_gives_back_its_names_unless_all_are_asked_for(
 ):
     monkeypatch.setenv(book.notebooks.AGAIN, asked)
     monkeypatch.setattr(book.notebooks, "SLOW", 0.5)
-    slow = "import random, time; time.sleep(0.5); drawn = random.random()"
-    cells = [slow, "print(drawn)", "drawn = 2.0"]  # the last binds the same name
+    slow = "import random, time; time.sleep(0.5); drawn = made['it'] = random.random()"
+    # A fast cell makes what the slow one puts something into; the last one binds its name again.
+    cells = ["made = {}", slow, "print(drawn, made['it'])", "drawn = 2.0"]
     root = make_book(tmp_path / "book", {"01_first": cells})
     (root / "_build").mkdir()
     _, _, found, _ = book.notebooks.execute(root, "chapters/01_first.ipynb")
