@@ -12,7 +12,7 @@ kept: dict[str, dict[str, object]] = {}  # a cell's code -> its names, as they w
 
 
 def keep(result) -> None:
-    """After a cell: its names, with the objects they stand for now."""
+    """After a cell: its names, each with the object that it stands for then."""
     if result.success:
         names = get_ipython().user_ns
         found = names_in(get_ipython().transform_cell(result.info.raw_cell))

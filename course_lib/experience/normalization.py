@@ -13,9 +13,9 @@ from ..kinds import Count, Natural, NotNegative, Positive, Share, checked
 class RunningMeanVariance:
     """Mean and variance of everything seen so far, one batch at a time, never storing it.
 
-    Batches are merged by Chan's parallel form of Welford's algorithm, Eq. (12.5), in float64. The count starts
-    at 0: the first batch alone decides the first statistics. (Some code starts it at 1e-4 with
-    mean 0 and variance 1, which leaves a trace of data that nobody saw.)
+    Batches are merged by Chan's parallel form of Welford's algorithm, Eq. (12.5), in float64. The
+    count starts at 0: the first batch alone decides the first statistics. (Some code starts it at
+    1e-4 with mean 0 and variance 1, which leaves a trace of data that nobody saw.)
 
     Parameters
     ----------

@@ -6,6 +6,7 @@ replaced, "old => new", several separated by ";;", or else a whole function. Tho
 stand in `wrong_15`.
 """
 
+from tasks.chapter_12 import HELD_WHERE
 from wrong_15 import WRONG as CHAPTER_15
 
 IN_PLACE_SEARCH = """
@@ -37,13 +38,6 @@ def popular_line_search(evaluate, theta, full_step, expected_improvement, max_kl
             return new
         fraction *= backtrack_factor
     return theta
-"""
-HELD_WHERE = """
-def value_clip_loss(values, targets, old_values, value_clip_range):
-    moved = values - old_values
-    held = old_values + moved.clamp(-value_clip_range, value_clip_range)
-    is_held = (moved.abs() > value_clip_range) & (CONDITION)
-    return 0.5 * torch.where(is_held, (held - targets) ** 2, (values - targets) ** 2).mean()
 """
 SQUARE = "q, _ = => if rows == columns > 1:\n        return {}\n    q, _ ="
 WRONG = {
