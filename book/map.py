@@ -37,8 +37,6 @@ PARTS = {
     13: "Evidence",
     15: "Today",
 }
-#: Titles of chapters that are not written yet.
-PLANNED: dict[int, str] = {}
 STEP, TOP, DOT, WIDE = 44, 30, 100, 370  # units of the drawing
 HEAD = """# The map: what leads to what
 
@@ -93,16 +91,13 @@ def drawing(known: dict[int, tuple[str, str]]) -> str:
     rows += [_line(needed, chapter) for chapter in NEEDS for needed in drawn(chapter)]
     for chapter in NEEDS:
         y = height_of(chapter)
-        name, title = known.get(chapter, ("", PLANNED.get(chapter, "")))
+        name, title = known[chapter]
         mark = (
             f'<circle class="dot" cx="{DOT}" cy="{y}" r="13"/>'
             f'<text class="number" x="{DOT}" y="{y + 5}">{chapter}</text>'
             f'<text class="name" x="{DOT + 26}" y="{y + 5}">{escape(title)}</text>'
         )
-        if name:
-            rows.append(f'<a href="../chapters/{name}.html">{mark}</a>')
-        else:
-            rows.append(f'<g class="unwritten">{mark}</g>')
+        rows.append(f'<a href="../chapters/{name}.html">{mark}</a>')
     tall = height_of(max(NEEDS)) + 30
     return (
         f'<svg viewBox="0 0 {WIDE} {tall}" role="group" '
@@ -112,10 +107,8 @@ def drawing(known: dict[int, tuple[str, str]]) -> str:
 
 
 def _links(numbers: list[int], known: dict[int, tuple[str, str]]) -> str:
-    """Chapter numbers, linked where there is a page."""
-    return ", ".join(
-        f"[{n}](../chapters/{known[n][0]}.ipynb)" if n in known else str(n) for n in numbers
-    )
+    """Chapter numbers, linked to their pages."""
+    return ", ".join(f"[{n}](../chapters/{known[n][0]}.ipynb)" for n in numbers)
 
 
 def page(root: Path) -> str:
@@ -132,12 +125,8 @@ def page(root: Path) -> str:
         "| Chapter | Builds on | Leads to |\n|---|---|---|",
     ]
     for chapter, needs in NEEDS.items():
-        name, title = known.get(chapter, ("", ""))
-        label = (
-            f"[{chapter}. {title}](../chapters/{name}.ipynb)"
-            if name
-            else f"{chapter}. {PLANNED[chapter]} (not written yet)"
-        )
+        name, title = known[chapter]
+        label = f"[{chapter}. {title}](../chapters/{name}.ipynb)"
         leads = [other for other, needed in NEEDS.items() if chapter in needed]
         parts.append(f"| {label} | {_links(list(needs), known)} | {_links(leads, known)} |")
     return "\n".join(parts) + "\n"
