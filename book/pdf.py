@@ -81,6 +81,7 @@ def _article(html: Path, name: str, names: list[str]) -> str:
     for tag in article.find_all(True):
         if "id" in tag.attrs:
             tag["id"] = _anchor(name, tag["id"])
+        tag.attrs.pop("loading", None)  # a lazy picture below the window would never be decoded
         for key in NAMING:
             if key in tag.attrs:
                 tag[key] = " ".join(_anchor(name, part) for part in tag[key].split())

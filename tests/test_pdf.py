@@ -32,7 +32,7 @@ PAGES = {
     "part/one": (
         '<article class="bd-article"><section id="same"><h1>Chapter 1: One</h1>'
         '<details><summary>Answer</summary><p>ANSWERED</p></details>'
-        '<img src="../images/a.png" alt="a"><p aria-labelledby="same">{error}</p></section></article>'
+        '<img src="../images/a.png" alt="a" loading="lazy"><p aria-labelledby="same">{error}</p></section></article>'
     ),
 }  # fmt: skip
 
@@ -64,6 +64,7 @@ def test_joined_pages_have_ids_of_their_own_and_links_to_each_other(tmp_path):
     assert "<a>a file</a>" in text  # what lies outside the book is no link on paper
     assert 'src="html/images/a.png"' in text
     assert 'aria-labelledby="part-one--same"' in text
+    assert "lazy" not in text  # the print waits for every picture, also for one far below
     assert "MENU" not in text
     assert "menu.js" not in text
     assert "html/_static/page.css" in text
