@@ -15,12 +15,12 @@ def tv_bound(max_tv: Sequence[float] | Tensor) -> Tensor:
     ----------
     max_tv : sequence of float, shape (T,) or (T, ...)
         alpha_t: the largest total variation between the policies' next-token distributions, over
-        the prefixes of length t.
+        the prefixes of length t - 1 (t counts from 1).
 
     Returns
     -------
     Tensor, scalar or of shape (...)
-        2 sum_t alpha_t sum_{k<t} alpha_k. With one alpha for all of them, T (T-1) alpha^2.
+        2 sum_t alpha_t sum_{tau<t} alpha_tau. With one alpha for all of them, T (T-1) alpha^2.
 
     Raises
     ------
