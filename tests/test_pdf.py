@@ -157,3 +157,15 @@ def test_a_page_that_a_reader_prints_has_its_folds_open_and_no_menus(chromium, t
     if asset == "print.css":
         assert "MENU" not in text
     assert not chromium.execute_script("return document.querySelector('details').open")
+
+
+def test_a_reader_in_dark_mode_prints_the_light_colours(chromium, tmp_path):
+    (tmp_path / "page.html").write_text(
+        f'<!doctype html><html data-theme="dark"><script src="{STATIC / "access.js"}"></script>'
+        "<script>addEventListener('beforeprint', () => {"
+        " window.printed = document.documentElement.dataset.theme; });</script>TEXT"
+    )
+    chromium.get((tmp_path / "page.html").as_uri())
+    chromium.execute_cdp_cmd("Page.printToPDF", {})
+    assert chromium.execute_script("return window.printed") == "light"
+    assert chromium.execute_script("return document.documentElement.dataset.theme") == "dark"

@@ -39,19 +39,22 @@ function soon() {
   waiting = setTimeout(fit, 100);
 }
 
-// Folds are open on paper, and afterwards as they were.
-let opened = [];
-function openFolds() {
+// On paper folds are open and the colours are the light ones; afterwards all is as it was.
+let opened = [], theme;
+function turnToPaper() {
   opened = [...document.querySelectorAll("details:not([open])")];
   for (const fold of opened) fold.open = true;
+  theme = document.documentElement.dataset.theme;
+  document.documentElement.dataset.theme = "light";
 }
-function closeFolds() {
+function turnToScreen() {
   for (const fold of opened) fold.open = false;
   opened = [];
+  if (theme) document.documentElement.dataset.theme = theme;
 }
 
-addEventListener("beforeprint", openFolds);
-addEventListener("afterprint", closeFolds);
+addEventListener("beforeprint", turnToPaper);
+addEventListener("afterprint", turnToScreen);
 addEventListener("resize", soon);
 document.addEventListener("toggle", soon, true);
 addEventListener("load", () => {
