@@ -71,7 +71,7 @@ results: $(INSTALLED)  ## STUDY=name: run what is missing of results/name/study.
 	$(BIN)/python -m course_lib study results/$(STUDY)/study.toml $(OPTIONS)
 
 tuning: $(INSTALLED)  ## run what is missing of results/tuning, and write results/tuning.md from it
-	for name in ppo ppo_robust ppo_wide ppo_seeds trpo trpo_kl npg ppo_penalty a2c reinforce; do \
+	for name in ppo ppo_robust ppo_wide ppo_seeds trpo trpo_kl trpo_anneal npg ppo_penalty a2c reinforce; do \
 		$(BIN)/python -m course_lib study results/tuning/$$name/study.toml --processes 1 || exit 1; \
 	done
 	$(BIN)/python -m course_lib.show.tuning_page results/tuning

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -115,6 +116,21 @@ def test_a_run_with_other_settings_is_not_taken_for_this_one(finished, file):
     file.write_text(STUDY.replace("steps = 1024", "steps = 2048"))
     with pytest.raises(ValueError, match=r"0000\.json is a run with another steps: move it away"):
         run_study(read_study(file), finished, progress=False)
+
+
+def test_a_setting_younger_than_a_run_was_at_its_default_in_it(finished, file, tmp_path):
+    def never(job):
+        raise AssertionError("ran again")
+
+    shutil.copytree(finished, tmp_path / "runs")
+    record = tmp_path / "runs" / "short" / "0000.json"
+    run = json.loads(record.read_text())
+    assert run["job"]["settings"].pop("max_grad_norm") == 0.5  # as if it had not existed yet
+    record.write_text(json.dumps(run))
+    assert run_study(read_study(file), tmp_path / "runs", progress=False, run=never) == {}
+    file.write_text(STUDY.replace("epochs = 1,", "epochs = 1, max_grad_norm = 0.4,"))
+    with pytest.raises(ValueError, match=r"0000\.json is a run with another settings"):
+        run_study(read_study(file), tmp_path / "runs", progress=False, run=never)
 
 
 def test_a_smaller_version_takes_the_first_seeds(file):

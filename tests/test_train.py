@@ -14,7 +14,9 @@ from course_lib.algorithms import ALGORITHMS
 from course_lib.algorithms.agent import Settings
 from course_lib.algorithms.ppo import PPOSettings
 from course_lib.algorithms.presets import PRESETS, default_settings, preset
+from course_lib.algorithms.trpo import TRPOSettings
 from course_lib.training.evaluation import evaluate
+from course_lib.training.run import Run
 from course_lib.training.train import DIAGNOSTICS, train
 
 SHORT = replace(preset("ppo", "CartPole-v1"), n_envs=4, horizon=32, minibatch_size=64, epochs=2)
@@ -174,6 +176,17 @@ def test_learning_rate_falls_linearly_and_only_if_asked():
     constant = replace(SHORT, anneal_learning_rate=False)
     rates = train("CartPole-v1", constant, 1000, progress=False).updates["learning_rate"]
     assert set(rates) == {3e-3}
+
+
+@pytest.mark.parametrize("annealed", [False, True])
+def test_trpos_radius_falls_linearly_only_if_asked(annealed):
+    settings = TRPOSettings(n_envs=4, horizon=32, hidden=(8,), anneal_max_kl=annealed)
+    run, seen = Run("CartPole-v1", settings, 512, 0, "numpy"), []
+    run.update = lambda agent, batch, settings, rng: seen.append(settings.max_kl) or {}
+    for _ in range(4):
+        run.advance()
+    run.envs.close()
+    np.testing.assert_allclose(seen, [0.01, 0.0075, 0.005, 0.0025] if annealed else 0.01)
 
 
 def test_callback_sees_the_start_and_every_update():

@@ -81,6 +81,12 @@ class Settings:
         for name, kind in kinds_of(type(self)).items():  # type: ignore[arg-type]  # classes are hashable
             object.__setattr__(self, name, checked(name, getattr(self, name), kind))
 
+    def at(self: "S", remaining: float) -> "S":
+        """These settings when a share ``remaining`` of the run, in (0, 1], is still to come."""
+        if not self.anneal_learning_rate:
+            return self
+        return replace(self, learning_rate=self.learning_rate * remaining)
+
     def __repr__(self) -> str:
         """The algorithm's own settings, and those of the shared ones that are not at default."""
         shared = {f.name: f.default for f in fields(Settings)[7:]}

@@ -1,6 +1,6 @@
 """Trust region policy optimisation, single path (chapters 8 and 9)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -33,6 +33,8 @@ class TRPOSettings(Settings):
     ----------
     max_kl : float
         delta_KL: bound on the exact mean KL(old || new) over the rollout, in nats.
+    anneal_max_kl : bool
+        Let the bound fall linearly to 0 over the whole run (no paper's; chapter 9 measures it).
     damping : float
         Added to the Fisher matrix's diagonal for the solver.
     cg_iterations, cg_tolerance
@@ -47,6 +49,7 @@ class TRPOSettings(Settings):
     """
 
     max_kl: Positive = 0.01
+    anneal_max_kl: bool = False
     damping: NotNegative = 0.1
     cg_iterations: Count = 10
     cg_tolerance: Annotated[float, Range(0, 1, high_open=True)] = 1e-10
@@ -58,6 +61,11 @@ class TRPOSettings(Settings):
     normalize_advantages: bool = True
 
     adam_for_policy: ClassVar[bool] = False
+
+    def at(self, remaining: float) -> "TRPOSettings":
+        """These settings when a share ``remaining`` of the run, in (0, 1], is still to come."""
+        settings = super().at(remaining)
+        return replace(settings, max_kl=self.max_kl * remaining) if self.anneal_max_kl else settings
 
 
 @dataclass(frozen=True)

@@ -105,12 +105,9 @@ class Run:
 
     def advance(self) -> None:
         """Collect a rollout, estimate advantages, update; then record what happened."""
-        settings, agent = self.settings, self.agent
-        learning_rate = settings.learning_rate
-        if settings.anneal_learning_rate:
-            learning_rate *= 1.0 - self.updates_done / self.n_updates
+        agent, settings = self.agent, self.settings.at(1.0 - self.updates_done / self.n_updates)
         for group in agent.optimizer.param_groups:
-            group["lr"] = learning_rate
+            group["lr"] = settings.learning_rate
         rollout = self.collector.collect(agent.policy.sampler(self.acting_rng), settings.horizon)
         batch = make_batch(rollout, agent.value_network, settings)
         diagnostics = self.update(agent, batch, settings, self.shuffling_rng)
@@ -124,7 +121,7 @@ class Run:
                 **diagnostics,
                 "evaluation": math.nan,
                 "explained_variance": batch.explained_variance,
-                "learning_rate": learning_rate,
+                "learning_rate": settings.learning_rate,
                 **rollout.diagnostics(),
             }
         )

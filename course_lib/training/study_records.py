@@ -3,14 +3,18 @@
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from .outside import Outside
 from .study_run import Job
 
 
 def is_done(job: Job, folder: Path) -> bool:
     """Whether a run's file is there.
+
+    A setting that is younger than the run was at its default then.
 
     Raises
     ------
@@ -21,6 +25,8 @@ def is_done(job: Job, folder: Path) -> bool:
     if not file.is_file():
         return False
     found, asked = json.loads(file.read_text())["job"], job.described()
+    if not isinstance(job.settings, Outside):
+        found["settings"] = {**asdict(type(job.settings)()), **found["settings"]}
     if found != asked:
         differs = [k for k in asked if found.get(k) != asked[k]]
         raise ValueError(
