@@ -17,6 +17,18 @@ function giveWideFormulasALine() {
   for (const formula of wide) formula.classList.add("math-wide");
 }
 
+// In a table, a long name breaks after an underscore or a dot, not in the middle of a word, and a few
+// letters ("20 minutes") do not break at all.
+const FEW = 12;
+function breakTablesWhereTheyShould() {
+  for (const cell of document.querySelectorAll(".bd-article td:not(:has(.math, code))")) {
+    if (cell.textContent.trim().length <= FEW) cell.classList.add("few-letters");
+  }
+  for (const name of document.querySelectorAll("td code, td code .pre")) {
+    if (name.childElementCount === 0) name.innerHTML = name.innerHTML.replace(/[_.](?=\w)/g, "$&<wbr>");
+  }
+}
+
 function letScrollersBeFocused() {
   for (const box of document.querySelectorAll(SCROLLERS)) {
     const style = getComputedStyle(box);
@@ -55,6 +67,7 @@ addEventListener("afterprint", closeFolds);
 addEventListener("resize", soon);
 document.addEventListener("toggle", soon, true);
 addEventListener("load", () => {
+  breakTablesWhereTheyShould();
   const typeset = window.MathJax && MathJax.startup ? MathJax.startup.promise : Promise.resolve();
   typeset.then(fit);
 });
