@@ -17,15 +17,16 @@ function giveWideFormulasALine() {
   for (const formula of wide) formula.classList.add("math-wide");
 }
 
-// In a table, a long name breaks after an underscore or a dot, not in the middle of a word, and a few
-// letters ("20 minutes") do not break at all.
-const FEW = 12;
+// In a table, a long name breaks where a word of it ends (value_|clip, envs.|Box, Action|Map), not within
+// one, and a few letters ("20 minutes") do not break at all. A table that is still too wide scrolls.
+const BREAKS = /[_.:/=](?=\w)|[a-z](?=[A-Z])/g;
+const FEW = 10;
 function breakTablesWhereTheyShould() {
   for (const cell of document.querySelectorAll(".bd-article td:not(:has(.math, code))")) {
     if (cell.textContent.trim().length <= FEW) cell.classList.add("few-letters");
   }
   for (const name of document.querySelectorAll("td code, td code .pre")) {
-    if (name.childElementCount === 0) name.innerHTML = name.innerHTML.replace(/[_.](?=\w)/g, "$&<wbr>");
+    if (name.childElementCount === 0) name.innerHTML = name.innerHTML.replace(BREAKS, "$&<wbr>");
   }
 }
 
