@@ -17,6 +17,19 @@ function giveWideFormulasALine() {
   for (const formula of wide) formula.classList.add("math-wide");
 }
 
+// In a table, a long name breaks where a word of it ends (value_|clip, envs.|Box, Action|Map), not within
+// one, and a few letters ("20 minutes") do not break at all. A table that is still too wide scrolls.
+const BREAKS = /[_.:/=](?=\w)|[a-z](?=[A-Z])/g;
+const FEW = 10;
+function breakTablesWhereTheyShould() {
+  for (const cell of document.querySelectorAll(".bd-article td:not(:has(.math, code))")) {
+    if (cell.textContent.trim().length <= FEW) cell.classList.add("few-letters");
+  }
+  for (const name of document.querySelectorAll("td code, td code .pre")) {
+    if (name.childElementCount === 0) name.innerHTML = name.innerHTML.replace(BREAKS, "$&<wbr>");
+  }
+}
+
 function letScrollersBeFocused() {
   for (const box of document.querySelectorAll(SCROLLERS)) {
     const style = getComputedStyle(box);
@@ -58,6 +71,7 @@ addEventListener("afterprint", turnToScreen);
 addEventListener("resize", soon);
 document.addEventListener("toggle", soon, true);
 addEventListener("load", () => {
+  breakTablesWhereTheyShould();
   const typeset = window.MathJax && MathJax.startup ? MathJax.startup.promise : Promise.resolve();
   typeset.then(fit);
 });
