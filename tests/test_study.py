@@ -17,7 +17,7 @@ import pytest
 from course_lib.algorithms.ppo import PPOSettings
 from course_lib.command_line.main import main
 from course_lib.training import evaluate, load_agent
-from course_lib.training.study import run_study
+from course_lib.training.study import connect, run_study
 from course_lib.training.study_file import read_study
 from course_lib.training.study_records import folder_of_agent, load_runs
 
@@ -133,6 +133,13 @@ def test_a_setting_younger_than_a_run_was_at_its_default_in_it(finished, file, t
         run_study(read_study(file), tmp_path / "runs", progress=False, run=never)
 
 
+def test_workers_keep_their_memory_and_have_one_thread():
+    with connect(1, None) as client:
+        seen = client.submit(lambda: dict(os.environ)).result()
+    assert "MALLOC_TRIM_THRESHOLD_" not in seen
+    assert seen["OMP_NUM_THREADS"] == "1"
+
+
 def test_a_smaller_version_takes_the_first_seeds(file):
     jobs = read_study(file).smaller(seeds=2, steps=600).jobs
     assert [(job.arm, job.seed, job.steps) for job in jobs] == [
@@ -246,7 +253,7 @@ def test_a_run_that_kills_its_worker_is_reported_and_the_others_finish(tmp_path,
 
 SCRIPT = """
 import sys
-from course_lib.training.study import run_study
+from course_lib.training.study import connect, run_study
 from course_lib.training.study_file import read_study
 if __name__ == "__main__":
     run_study(read_study(sys.argv[1]), sys.argv[2], progress=False)
