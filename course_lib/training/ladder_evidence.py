@@ -76,11 +76,6 @@ def one_norm(results: Path) -> dict[str, list[float]]:
     return scores
 
 
-def trpo_radius(results: Path) -> list[dict[str, Any]]:
-    """TRPO's runs on swing-up with a radius that falls to 0, by seed, each as in `ladder`."""
-    return [_compact(record) for record in load_runs(results / "trpo-radius" / "runs")]
-
-
 def quiz(results: Path) -> list[dict[str, Any]]:
     """The runs of `QUIZ` with their instruments, as far as they are there: every update's record."""
     found = {}
