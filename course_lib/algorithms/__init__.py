@@ -1,6 +1,7 @@
 """The algorithms by name: the type of their settings, and their update function."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 from . import a2c, npg, ppo, ppo_penalty, reinforce, trpo
@@ -30,6 +31,12 @@ def algorithm_of(settings: Settings) -> str:
             return name
     known = ", ".join(kind.__name__ for kind, _ in ALGORITHMS.values())
     raise ValueError(f"settings must be one of {known}, not {type(settings).__name__}")
+
+
+def completed(algorithm: str, recorded: dict[str, Any]) -> dict[str, Any]:
+    """Recorded settings, and the defaults of those that did not exist when they were recorded."""
+    kind, _ = ALGORITHMS[algorithm]
+    return {**asdict(kind()), **recorded}
 
 
 def settings_from(algorithm: str, values: dict[str, Any]) -> Settings:

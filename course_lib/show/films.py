@@ -17,7 +17,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from ..algorithms import ALGORITHMS
+from ..algorithms import ALGORITHMS, completed
 from ..algorithms.agent import Agent
 from ..algorithms.presets import preset
 from ..training.checkpoint import write_atomically
@@ -140,6 +140,7 @@ def is_made(shot: Shot, folder: Path) -> bool:
     if not all(file.is_file() for file in files):
         return False
     found, asked = json.loads(files[0].read_text())["job"], shot.described()
+    found["settings"] = completed(shot.algorithm, found["settings"])
     if differs := [key for key in asked if found.get(key) != asked[key]]:
         raise ValueError(
             f"{files[0]} is of a film with another {', '.join(differs)}, perhaps of an earlier preset: "

@@ -3,10 +3,10 @@
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ..algorithms import algorithm_of, completed
 from .outside import Outside
 from .study_run import Job
 
@@ -26,7 +26,7 @@ def is_done(job: Job, folder: Path) -> bool:
         return False
     found, asked = json.loads(file.read_text())["job"], job.described()
     if not isinstance(job.settings, Outside):
-        found["settings"] = {**asdict(type(job.settings)()), **found["settings"]}
+        found["settings"] = completed(algorithm_of(job.settings), found["settings"])
     if found != asked:
         differs = [k for k in asked if found.get(k) != asked[k]]
         raise ValueError(
