@@ -34,7 +34,7 @@ class TRPOSettings(Settings):
     max_kl : float
         delta_KL: bound on the exact mean KL(old || new) over the rollout, in nats.
     anneal_max_kl : bool
-        Let the bound fall linearly to 0 over the whole run (no paper's; chapter 9 measures it).
+        Let the bound fall linearly to 0 over the whole run (no paper's; `results/trpo-radius` has runs).
     damping : float
         Added to the Fisher matrix's diagonal for the solver.
     cg_iterations, cg_tolerance

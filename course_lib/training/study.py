@@ -133,7 +133,7 @@ def connect(processes: int, dask: str | None) -> Iterator["Client"]:
             # A run that took two workers with it will take a third.
             "distributed.scheduler.allowed-failures": 1,
             # Dask would have workers give memory back at every chance (MALLOC_TRIM_THRESHOLD_), and
-            # fetch it again for the next tensor: training takes 1.2 to 1.7 times as long.
+            # fetch it again for the next tensor, which made TRPO on swing-up half as dear again.
             "distributed.nanny.pre-spawn-environ": {"OMP_NUM_THREADS": 1},
         }
     )
