@@ -29,8 +29,8 @@ HEAD = """# Appendix B: From equation to code, test and exercise
 
 Every numbered equation, the function that computes it, the test that holds the function to it, and
 the exercise that asks for it. This page is generated from the chapters (`make exercises`), and a
-test fails where a row points at nothing. An equation without a function is a step of a derivation
-or a definition.
+test fails where a row points at nothing. An equation without a function is one that the library
+never computes: a definition, a step of a derivation, or a statement that is proved.
 """
 
 REFERENCES = Path("appendices/e_references.md")
@@ -76,7 +76,7 @@ def equation_map(root: Path) -> str:
             code, test, exercise = (row.get(key, "") for key in ("code", "test", "exercise"))
             cells = [
                 f"({number})",
-                row["says"],
+                row["says"].replace("|", "\\|"),
                 f"`{code.removeprefix('course_lib.')}`" if code else "",
                 f"`{test.removeprefix('tests/')}`" if test else "",
                 f"`{exercise}`" if exercise else "",
