@@ -76,6 +76,11 @@ def one_norm(results: Path) -> dict[str, list[float]]:
     return scores
 
 
+def falling_radius(results: Path) -> list[dict[str, Any]]:
+    """Runs of TRPO on swing-up whose radius falls to 0, by seed, as `ladder` has those of an arm."""
+    return [_compact(record) for record in load_runs(results / "trpo-radius" / "runs")]
+
+
 def quiz(results: Path) -> list[dict[str, Any]]:
     """The runs of `QUIZ` with their instruments, as far as they are there: every update's record."""
     found = {}
