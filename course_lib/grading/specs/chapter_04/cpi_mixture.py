@@ -161,7 +161,7 @@ MISTAKES = catalogue(
         You mix with a softmax of the advantages. The policy mixed in takes the best action with
         probability 1: with omega 1 every row must hold one 1 and zeros.
     uniform_target: target="uniform"
-        You mix with the uniform policy. That is epsilon-greedy's way to explore, and the advantages
+        You mix with the uniform policy. That would be a way to explore, and the advantages
         have no effect on it. This step is meant to improve.
     improving_actions: target="improving"
         You mix in all actions with a positive advantage. The policy mixed in takes the best one

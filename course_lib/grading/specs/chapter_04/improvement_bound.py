@@ -71,7 +71,8 @@ MISTAKES = catalogue(
         much can be lost where the new policy meets other states than the old one.
     no_penalty: sign=0.0
         You return the surrogate itself. It is right about J(new) to first order only and may lie
-        above it. A guarantee has to subtract what that can cost. Only gamma 0 costs nothing.
+        above it. A guarantee has to subtract what that can cost. It costs nothing only
+        where gamma, eps or the divergence is 0.
     penalty_only: base="nothing"
         The surrogate has no effect in your answer: it is minus the penalty. The guarantee is about
         J(new), so it starts from what the surrogate promises.

@@ -39,8 +39,8 @@ def probes(generator):
         title = f"probe {size + 1} with rewards {scale:g} times as large, candidates reversed"
         calls.append(Probe(title, (*arguments, scale * expected_return, gamma), scale, True))
     old, candidates, advantages, *rest = calls[1].arguments
-    arguments = (old, candidates[:2], 0.0 * advantages, *rest)
-    return [*calls, Probe("all advantages are 0", arguments)]
+    arguments = (old, candidates[2:3], 0.0 * advantages, *rest)  # of equal minorants any may win
+    return [*calls, Probe("all advantages are 0, the old policy is the candidate", arguments)]
 
 
 def draw(generator, title, states, actions, gamma, weights):

@@ -133,7 +133,7 @@ MISTAKES = catalogue(
         You return the mean of the squared scores, one number per parameter: the diagonal of the
         matrix. Each score has to meet every other one, not itself alone.
     weights_ignored: weigh="never"
-        The weights have no effect: where they are given, yours is the plain mean. The two probes
+        The weights have no effect: where they are given, yours is the plain mean. The probes
         with probabilities are wrong. How often does each row occur?
     sum_where_weighted: weigh="sum"
         Where weights are given they have no effect, and nothing divides the sum: every row counts

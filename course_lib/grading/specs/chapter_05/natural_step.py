@@ -131,12 +131,12 @@ MISTAKES = catalogue(
     damped: solve="damped"
     damped_in_the_scale_too: solve="damped", curve="g x"
         Something is added to the diagonal of F, 0.1 it seems. Damping protects against noisy small
-        eigenvalues and comes in chapter 6. Here F is exact, and the step must be too.
+        eigenvalues (the end of "When F has no inverse"). Here F is exact, and the step must be too.
     hardly_damped: solve="hardly damped"
     hardly_damped_in_the_scale_too: solve="hardly damped", curve="g x"
         Your numbers are off most where F is small: about 0.001 is added to its diagonal. Damping
-        protects against noisy small eigenvalues and comes in chapter 6. Here F is exact, and the
-        step must be too.
+        protects against noisy small eigenvalues (the end of "When F has no inverse"). Here F is
+        exact, and the step must be too.
     plain_gradient: solve="nothing"
         Your step points along the gradient, stretched so that it reaches the radius. That is the
         best use of that direction, but not the best direction inside the KL ball. Where does F^-1
