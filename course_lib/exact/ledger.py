@@ -17,7 +17,7 @@ door "right" is worth a lot, once; at the back door it costs a little, again and
 
 Measured from the uniform policy, gamma = 0.9, undiscounted states over a horizon of 200 steps:
 
-* discounted, the front door has weight 0.143 and the back door 0.239; undiscounted 0.007 and 0.328;
+* discounted, the front door has weight 0.143 and the back door 0.239; undiscounted 0.0075 and 0.328;
 * the gradient of J and the gradient without gamma^t have cosine -0.60 (+0.45 at a horizon of 50,
   -0.35 at 100). If nothing is aliased every state's block keeps its direction: cosine +0.39;
 * J is -1.63. One hundred gradient steps of size 1 (on states that sum to one) lead to 3.66; without

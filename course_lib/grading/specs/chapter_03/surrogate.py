@@ -146,8 +146,8 @@ MISTAKES = catalogue(
         and nothing would be learned.
     gradient_through_the_advantages: weigh="graph"
         The surrogate is right, but a gradient also flows into the advantages. They are data here:
-        where they come from a critic, maximising the surrogate would make the critic promise more
-        than there is.
+        where they come from a critic, maximising the surrogate would make the critic promise too
+        little in the states it met, so that the advantages look large.
     detached: cut=True
         The surrogate is the right number, but it has no gradient: the new log-probabilities are cut
         off from the policy. Which of the three arguments are data, and which is not?

@@ -39,8 +39,9 @@ def probes(generator):
         title = f"probe {size + 1} with rewards {scale:g} times as large, candidates reversed"
         calls.append(Probe(title, (*arguments, scale * expected_return, gamma), scale, True))
     old, candidates, advantages, *rest = calls[1].arguments
-    arguments = (old, candidates[2:3], 0.0 * advantages, *rest)  # of equal minorants any may win
-    return [*calls, Probe("all advantages are 0, the old policy is the candidate", arguments)]
+    twice = np.stack([old, old])  # of equal minorants any may win
+    arguments = (old, twice, 0.0 * advantages, *rest)
+    return [*calls, Probe("all advantages are 0, both candidates are the old policy", arguments)]
 
 
 def draw(generator, title, states, actions, gamma, weights):

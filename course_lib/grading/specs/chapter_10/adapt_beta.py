@@ -135,7 +135,8 @@ MISTAKES = catalogue(
         exactly 1.5 times the target, beta stays.
     bounds_forgotten: bounds="forgotten"
         Your beta leaves the range in which it is kept, from 1e-6 to 1e6. Without bounds, a long run
-        of updates in one direction takes equally long to undo. The last two probes show it.
+        of updates in one direction takes equally long to undo. The
+        probes with beta near its upper and its lower bound show it.
     proportional: rule="proportional"
         You multiply beta by the KL over its target. A sensible controller, but another one: the
         paper's rule knows three answers only, double, half or unchanged.

@@ -98,7 +98,7 @@ MISTAKES = catalogue(
         after them. In the first epoch that KL is always 0.
     limit_included: test="at or above"
         You stop where the KL is exactly at the limit. The test asks whether the KL exceeds it. See
-        the last probe.
+        the probe in which one epoch is exactly at the limit.
     stops_below: test="below"
         You stop where the KL is below the limit. A small KL is no reason to stop: the policy has
         hardly moved yet.

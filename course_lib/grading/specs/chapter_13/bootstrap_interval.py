@@ -136,7 +136,7 @@ MISTAKES = catalogue(
         Your interval is too wide: the share outside is divided between the two ends once too often.
     level_ignored: ignores(level=0.95)
         The level has no effect: your interval is always the one for 95 %. The probe at that level
-        is right, the others are too wide.
+        is right. Where a lower level is asked for yours is too wide, where a higher one, too narrow.
     basic_interval: interval="basic"
         You reflect the quantiles at the estimate from the runs themselves. That is the basic
         bootstrap interval. The percentile interval, asked for here, takes the quantiles of the
@@ -174,8 +174,8 @@ MISTAKES = catalogue(
         is interpolated in proportion, which is the default of the usual libraries.
     level_as_the_tail: tails="level"
         You leave level / 2 outside at either end. The level is what lies inside; what remains to 1
-        is left outside. At level 0.5 the two are equal, so the first probe is right. The others are
-        much too narrow.
+        is left outside. At level 0.5 the two are equal, so the first probe is right. Above
+        that level yours is too narrow, below it too wide.
     percentiles_of_fractions: method="hundredths"
         Both your limits lie at the very bottom of the resamples. A function for percentiles counts
         from 0 to 100, one for quantiles from 0 to 1.

@@ -173,8 +173,8 @@ MISTAKES = catalogue(
         Your interval is about half as wide as it should be: it is one standard error to either
         side, which holds about two thirds. Which number of standard errors holds 95 %?
     two_standard_errors: z=2.0
-        Your interval is slightly too wide: 2 is only the rule of thumb. Take the quantile of the
-        normal distribution with at least five digits.
+        Your interval is slightly too wide: 2 is only the rule of thumb. Take the 97.5 % quantile
+        of the normal distribution; 1.96 is near enough.
     threshold_fails: failed="at most"
         A run whose return lies exactly on the threshold has not failed: failing is being below. The
         probe with nine runs shows it.
