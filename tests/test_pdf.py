@@ -30,7 +30,8 @@ PAGES = {
         '<a href="table.csv">a file</a></section></article>'
     ),
     "part/one": (
-        '<article class="bd-article"><section id="same"><h1>Chapter 1: One</h1>'
+        '<article class="bd-article"><section id="same"><h1>'
+        '<span class="chapter-number">Chapter 1</span><span class="chapter-colon">: </span>One</h1>'
         '<details><summary>Answer</summary><p>ANSWERED</p></details>'
         '<img src="../images/a.png" alt="a" loading="lazy"><p aria-labelledby="same">{error}</p></section></article>'
     ),
@@ -48,7 +49,8 @@ def make_site(root, error=""):
         body = body.replace("{error}", error)
         file.write_text(f"<!doctype html><html lang=en>{head}<body>{body}</body></html>")
     (html / "_static").mkdir()
-    (html / "_static" / "page.css").write_text("@page { size: A5 }")
+    styles = [(STATIC / name).read_text("utf-8") for name in ("type.css", "print.css")]
+    (html / "_static" / "page.css").write_text("\n".join([*styles, "@page { size: A5 }"]), "utf-8")
     (html / "_static" / "menu.js").write_text("document.title = 'MENU'")
     (html / "_static" / "mathjax.js").write_text(MATHJAX)
     return html, ["intro.md", "part/one.ipynb"]
