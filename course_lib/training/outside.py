@@ -113,6 +113,9 @@ def make_model(outside: Outside, seed: int) -> Any:
     from stable_baselines3.common.vec_env import VecNormalize
 
     torch.set_num_threads(1)
+    # Adam's averages for a dead unit shrink towards 0 for ever, and a processor is slow with numbers
+    # below 1e-38. In the wide networks of DDPG that is a good part of a step.
+    torch.set_flush_denormal(True)
     values = {name: _schedule(value) for name, value in outside.values.items()}
     if isinstance(values.get("train_freq"), list):
         values["train_freq"] = tuple(values["train_freq"])
