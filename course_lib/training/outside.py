@@ -113,9 +113,6 @@ def make_model(outside: Outside, seed: int) -> Any:
     from stable_baselines3.common.vec_env import VecNormalize
 
     torch.set_num_threads(1)
-    # Adam's averages for a dead unit shrink towards 0 for ever, and a processor is slow with numbers
-    # below 1e-38. In the wide networks of DDPG that is a good part of a step.
-    torch.set_flush_denormal(True)
     values = {name: _schedule(value) for name, value in outside.values.items()}
     if isinstance(values.get("train_freq"), list):
         values["train_freq"] = tuple(values["train_freq"])
@@ -156,6 +153,7 @@ def train_outside(
     -------
     model of the program
     """
+    import torch
     from stable_baselines3.common.callbacks import BaseCallback
 
     class Relay(BaseCallback):
@@ -166,7 +164,13 @@ def train_outside(
 
     model = make_model(outside, seed)
     callback(0, model)
-    model.learn(steps, callback=Relay())
+    # Adam's averages for a dead unit shrink towards 0 for ever, and a processor is slow with numbers
+    # below 1e-38. In the wide networks of DDPG that is a good part of a step.
+    torch.set_flush_denormal(True)
+    try:
+        model.learn(steps, callback=Relay())
+    finally:
+        torch.set_flush_denormal(False)
     callback(model.num_timesteps, model)
     return model
 
