@@ -1,13 +1,15 @@
 """Other people's programs as arms of a study: their settings are recorded, and they see our episodes."""
 
 import json
+import random
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+import torch
 
-from course_lib.training.outside import SETTINGS, Outside, _schedule
+from course_lib.training.outside import SETTINGS, Outside, _generators_kept, _schedule
 from course_lib.training.study_file import read_study
 from course_lib.training.study_run import Job, run_job
 
@@ -75,3 +77,15 @@ def test_another_program_runs_and_is_evaluated_where_ours_are(program, env_id, s
     assert np.isfinite(record["evaluations"]["mean"]).all()
     assert [len(x) for x in record["final"].values()] == [3, 3]
     assert {**record, "made": None} == {**again, "made": None}
+
+
+def test_what_looks_on_leaves_the_generators_that_all_share_as_they_were():
+    def draw():
+        return random.random(), np.random.random(), torch.rand(1).item()  # noqa: NPY002
+
+    random.seed(0), np.random.seed(0), torch.manual_seed(0)  # noqa: NPY002
+    expected = draw()
+    random.seed(0), np.random.seed(0), torch.manual_seed(0)  # noqa: NPY002
+    with _generators_kept():
+        draw()
+    assert draw() == expected

@@ -4,7 +4,9 @@ They are imported only when such a run starts (``pip install -e '.[compare]'``).
 """
 
 import math
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -159,11 +161,13 @@ def train_outside(
     class Relay(BaseCallback):
         def _on_step(self) -> bool:
             if self.num_timesteps < steps:
-                callback(self.num_timesteps, self.model)
+                with _generators_kept():
+                    callback(self.num_timesteps, self.model)
             return True
 
     model = make_model(outside, seed)
-    callback(0, model)
+    with _generators_kept():
+        callback(0, model)
     # Adam's averages for a dead unit shrink towards 0 for ever, and a processor is slow with numbers
     # below 1e-38. In the wide networks of DDPG that is a good part of a step.
     torch.set_flush_denormal(True)
@@ -173,6 +177,20 @@ def train_outside(
         torch.set_flush_denormal(False)
     callback(model.num_timesteps, model)
     return model
+
+
+@contextmanager
+def _generators_kept() -> Iterator[None]:
+    """These programs draw from generators that all share: what looks on must leave them as they were."""
+    import torch
+
+    kept = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002 theirs
+    try:
+        yield
+    finally:
+        random.setstate(kept[0])
+        np.random.set_state(kept[1])  # noqa: NPY002
+        torch.set_rng_state(kept[2])
 
 
 def evaluate_outside(
