@@ -155,8 +155,8 @@ MISTAKES = catalogue(
         You average first and take the larger of the two means. The choice is made for every sample
         by itself: one value that left the range must not decide for the others.
     clipped_around_0: around="0"
-        You clip the values themselves to plus or minus the range. The range bounds how far a value
-        moves from the old one. Where should its middle lie?
+        You clip the values themselves to plus or minus the range. The range bounds how far the
+        held value lies from the old one. Where should its middle lie?
     old_values_not_added: around="old, only the change"
         You clip the change of the value, which is right, but compare that change with the target. A
         change is no value: what has to be added to it?
