@@ -85,7 +85,7 @@ def double_backprop_operator(
     -------
     callable
         Maps v, shape (P,), to (F + damping I) v. Valid until the parameters change; PyTorch
-        raises a RuntimeError if it is used after that.
+        raises a RuntimeError if it is used after the network's have.
     """
     gradient = flatten(grad(kl, parameters, create_graph=True))
 

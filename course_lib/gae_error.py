@@ -62,7 +62,7 @@ def gae_bias(
 def _bias(P, policy, error, gamma, gae_lambda, steps):
     chain, w = np.einsum("sa,sat->st", policy, P), gamma * gae_lambda
     if steps is None:
-        later = (1 - gae_lambda) * np.linalg.solve(np.eye(len(chain)) - w * chain, error)
+        later = (1 - gae_lambda) * _summed(chain, w, error)
     else:
         later = error  # of the state at the cut: no further residual takes w of it away
         for _ in range(int(steps) - 1):
@@ -106,15 +106,22 @@ def gae_moments(
 
 def _moments(P, R, policy, values, gamma, gae_lambda):
     chain, w = np.einsum("sa,sat->st", policy, P), gamma * gae_lambda
-    identity = np.eye(len(values))
     deltas = R + gamma * P @ values - values[:, None]
-    ahead = np.linalg.solve(identity - w * chain, (policy * deltas).sum(1))  # by state
+    ahead = _summed(chain, w, (policy * deltas).sum(1))  # by state
     mean = deltas + w * P @ ahead
     known = gamma * values + w * ahead  # what a state reached contributes; 0 beyond the end
     by_state = P @ known**2 - (P @ known) ** 2
     by_action = (policy * mean**2).sum(1) - ahead**2
     own = (policy * by_state).sum(1) + by_action
-    return Moments(mean, by_state + w**2 * P @ np.linalg.solve(identity - w**2 * chain, own))
+    return Moments(mean, by_state + w**2 * P @ _summed(chain, w**2, own))
+
+
+def _summed(chain, factor, first):
+    """The sum of ``factor**k * chain**k @ first`` over all k."""
+    # Rounding may hide that the matrix below is singular, so the factor of growth is asked.
+    if factor * np.abs(np.linalg.eigvals(chain)).max(initial=0.0) > 1 - 1e-12:
+        raise np.linalg.LinAlgError("the sum diverges: nothing discounts it and nothing ends it")
+    return np.linalg.solve(np.eye(len(chain)) - factor * chain, first)
 
 
 def _arrays(transitions, policy, by_state):

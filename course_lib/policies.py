@@ -215,7 +215,7 @@ class GaussianPolicy(nn.Module):
         return DiagonalGaussian(mean=outputs, log_std=self.log_std.clone())
 
     def sampler(self, rng: Noise) -> Actor:
-        """A function from observations (N, O) to actions (N, d) float32, drawn from the policy."""
+        """A function from observations (N, O) to actions (N, d) of their type, drawn from the policy."""
         forward, d = self.net.numpy_forward(), self.action_size
         # A view, like the weights: the sampler follows the parameter when it is updated.
         log_std = None if self.state_dependent_std else self.log_std.detach().numpy()

@@ -129,3 +129,14 @@ def test_what_does_not_fit_is_named(chain):
         gae_moments(transitions, rewards, policy, error, -0.1, 0.5)
     with pytest.raises(ValueError, match="rewards"):
         gae_moments(transitions, rewards[:, 0], policy, error, 0.9, 0.5)
+
+
+def test_a_sum_that_diverges_is_refused_and_not_rounded():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        chain, policy = rng.dirichlet(np.ones(3), size=(3, 2)), rng.dirichlet(np.ones(2), size=3)
+        with pytest.raises(np.linalg.LinAlgError, match="diverges"):
+            gae_bias(chain, policy, np.ones(3), 1.0, 1.0)
+        with pytest.raises(np.linalg.LinAlgError, match="diverges"):
+            gae_moments(chain, np.ones((3, 2)), policy, np.ones(3), 1.0, 1.0)
+        assert np.isfinite(gae_bias(0.9 * chain, policy, np.ones(3), 1.0, 1.0)).all()

@@ -40,7 +40,8 @@ class Settings:
     max_grad_norm : float or None
         Global gradient norm beyond which a gradient is scaled down. None never does.
     value_clip_range : float or None
-        Punish the critic for moving a value by more than this in one update, as PPO's code does.
+        Stop paying the critic for a value that moved towards its target by more than this in one
+        update, as PPO's code does.
         Without effect where an update takes a single gradient step.
     scale_rewards : bool
         Divide rewards by the running standard deviation of their discounted sums.
@@ -88,7 +89,7 @@ class Settings:
         return replace(self, learning_rate=self.learning_rate * remaining)
 
     def __repr__(self) -> str:
-        """The algorithm's own settings, and those of the shared ones that are not at default."""
+        """The first seven shared settings, the algorithm's own, and of the rest what is not at default."""
         shared = {f.name: f.default for f in fields(Settings)[7:]}
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         shown = (f"{k}={v!r}" for k, v in values.items() if k not in shared or v != shared[k])

@@ -117,7 +117,7 @@ def trpo_policy_step(
     actions : Tensor, shape (B,) int64 or (B, d)
         Drawn from the old policy in these states.
     advantages : Tensor, shape (B,)
-        Multiplying them by a constant does not change the step; adding one does.
+        Multiplying them by a positive constant does not change the step; adding one does, as a rule.
     max_kl : float, positive
         delta_KL: bound on the mean KL(old || new) over the batch, in nats.
     damping : float, at least 0

@@ -58,7 +58,7 @@ def value_loss(
 
     The clipped form takes, sample by sample, the larger of the squared errors of the value and of
     the value held within ``old_values +- value_clip_range``. Its gradient dies where a value has
-    moved towards its target by more than the range, Eq. (12.2).
+    moved towards its target by more than the range and is not far past it, Eq. (12.2).
 
     Parameters
     ----------

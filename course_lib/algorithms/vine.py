@@ -2,7 +2,7 @@
 
 TRPO's second sampling scheme follows a policy for a while, picks a rollout set of S states on the
 way, goes back to each of them K times, takes K actions there and sees what each is worth. The
-branches of one state use common random numbers, so that most of the noise cancels between them.
+branches of one state may share random numbers, so that some of the noise cancels between them.
 It needs a simulator whose state can be set: here, a `BatchedEnv`.
 """
 

@@ -20,10 +20,10 @@ has been. The grids of A2C, REINFORCE, the natural gradient and PPO-penalty are 
 and steps, but for A2C's wide start on swing-up. PPO-clip on swing-up was tried longer and far more
 often, at full length: the question there was what keeps a run from crashing for good, and whoever
 compares it with the others should know. Settings that had done worse than another were given up before
-all of their seeds had run. TRPO on swing-up was tried at full length as well, and its preset did not
-change. What a grid does not name was not tuned here: it is what PPO or TRPO have on the same task. Those
+all of their seeds had run; some were never started. TRPO on swing-up was tried at full length as well, and its preset did not
+change. What a grid does not name was not tuned here: it is what PPO or TRPO have, or had, on the same task. Those
 two were chosen earlier, by hand, on seeds 10 to 28, which are among the reported ones, but for PPO's
-start and learning rate on swing-up, which were chosen below; `algorithms/presets.py` says how.
+start, learning rate and price on noise on swing-up, which were chosen below; `algorithms/presets.py` says how.
 
 Score: mean return of the last episodes with the most probable action, seed by seed. A star marks the
 settings that the presets have."""

@@ -18,7 +18,7 @@ def final_score(record: dict[str, Any], kind: str = "deterministic") -> float:
 
 
 def has_collapsed(record: dict[str, Any], threshold: float) -> bool:
-    """Whether a run evaluated at the threshold on the way, and ended below it."""
+    """Whether a run evaluated at the threshold on the way and ended below it, or diverged."""
     best = max(record["evaluations"]["mean"])
     return best >= threshold > final_score(record) or bool(record["diverged"])
 
