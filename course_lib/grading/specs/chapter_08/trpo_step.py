@@ -330,8 +330,8 @@ MISTAKES = catalogue(
         samples tell next to nothing about F get the largest steps. Where does the argument enter?
     plain_gradient: solver="none"
         You step along the gradient itself, scaled to the trust region. TRPO steps along the
-        solution x of (F + damping I) x = g. F says what each direction costs in KL, and the plain
-        gradient does not know it.
+        solution of (F + damping I) x, equal to g. F says what each direction costs in KL, and the
+        plain gradient does not know it.
     curvature_along_the_gradient: curvature="gradient"
         The length of your step uses the curvature along g. The step goes along x, so the curvature
         along x decides how far it may go. Check: half of s times F s should be max_kl for the full
