@@ -66,11 +66,14 @@ class Agent:
         return itertools.chain(self.policy.parameters(), self.value_network.parameters())
 
     def sampler(self, rng: np.random.Generator) -> Actor:
-        """Like the policy's, but for raw observations: the statistics travel along, frozen."""
+        """Like the policy's, but for raw observations.
+
+        Each call uses weights and statistics as they are by then; acting changes neither.
+        """
         return self._for_raw_observations(self.policy.sampler(rng))
 
     def greedy(self) -> Actor:
-        """Like the policy's, but for raw observations."""
+        """Like the policy's, but for raw observations, as `sampler`."""
         return self._for_raw_observations(self.policy.greedy())
 
     def _for_raw_observations(self, act: Actor) -> Actor:

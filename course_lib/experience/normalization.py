@@ -142,8 +142,16 @@ class ObservationNormalizer:
         """Normalise raw observations (..., O) with the statistics as they are; float32.
 
         Give them as they came: numbers of 5e8 that differ by 1 are one number in float32.
+
+        Raises
+        ------
+        ValueError
+            If observations have another width.
         """
         x = np.asarray(observations)
+        if x.shape[-1:] != self.statistics.mean.shape:
+            (size,) = self.statistics.mean.shape
+            raise ValueError(f"observations must have shape (..., {size}), not {x.shape}")
         if self.normalize:
             x = (x - self.statistics.mean) / self.statistics.divisor(self.epsilon)
         if self.clip is not None:
