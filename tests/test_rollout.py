@@ -199,6 +199,15 @@ def test_explained_variance(values, expected):
     assert explained_variance(np.array(values), np.array([1, 2, 3])) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, bool])
+def test_explained_variance_of_short_numbers_does_not_wrap_round(dtype):
+    values, targets = np.array([[1, 0, 1, 1], [0, 0, 1, 1]])
+    if dtype is not bool:
+        values, targets = 120 * values, 127 * targets
+    plain = explained_variance(values.astype(float), targets.astype(float))
+    assert explained_variance(values.astype(dtype), targets.astype(dtype)) == plain
+
+
 def test_explained_variance_of_constant_targets_is_nan():
     assert np.isnan(explained_variance(np.array([1.0, 2.0]), np.array([5.0, 5.0])))
 

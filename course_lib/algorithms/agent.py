@@ -288,7 +288,11 @@ def explained_variance(values: ArrayLike, targets: ArrayLike) -> float:
     ValueError
         If the shapes differ, or there is no sample.
     """
-    values, targets = np.asarray(values), np.asarray(targets)
+    # Differences of whole numbers as they came could wrap round.
+    values, targets = (
+        x if x.dtype.kind == "f" else x.astype(np.float64)
+        for x in (np.asarray(values), np.asarray(targets))
+    )
     require_same_shape(values=values, targets=targets)
     if values.size == 0:
         raise ValueError("explained_variance needs at least one sample, values are empty")
