@@ -43,7 +43,7 @@ def gradient_weights(
     Raises
     ------
     ValueError
-        If shapes differ or gamma lies outside [0, 1].
+        If shapes differ, there is no step, or gamma lies outside [0, 1].
 
     References
     ----------
@@ -56,6 +56,8 @@ def gradient_weights(
         next_values=next_values,
         baseline=values if baseline is None else baseline,
     )
+    if rewards.ndim == 0 or len(rewards) == 0:
+        raise ValueError(f"rewards has shape {rewards.shape}; needed is at least one step: (T, N)")
     require_unit_interval(gamma=gamma)
     discount = gamma ** np.arange(len(rewards)).reshape(-1, *[1] * (rewards.ndim - 1))
     to_go = np.cumsum((discount * rewards)[::-1], axis=0)[::-1]  # gamma^t G_t
