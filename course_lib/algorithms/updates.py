@@ -1,5 +1,6 @@
 """What the updates share: a gradient step, the critic's loss and fit, and what changed."""
 
+import math
 from typing import Protocol
 
 import numpy as np
@@ -32,7 +33,8 @@ def gradient_step(agent: Agent, loss: Tensor, max_grad_norm: float | None) -> fl
     Raises
     ------
     FloatingPointError
-        If the gradient is not finite; nothing has changed then.
+        If the gradient is not finite, or unscaled would be too long for Adam, which squares it;
+        nothing has changed then.
     """
     agent.optimizer.zero_grad()
     loss.backward()
@@ -40,7 +42,13 @@ def gradient_step(agent: Agent, loss: Tensor, max_grad_norm: float | None) -> fl
     gradients = [p.grad for p in parameters if p.grad is not None]
     gradient = flatten(gradients)
     grad_norm = gradient.dot(gradient).sqrt().item()
-    require_finite(gradient=grad_norm)
+    if not math.isfinite(grad_norm):  # squares overflow long before the gradient does
+        grad_norm = gradient.double().norm().item()
+        require_finite(gradient=grad_norm)
+        if max_grad_norm is None:
+            raise FloatingPointError(
+                f"the gradient's norm is {grad_norm:.1e}, too long for Adam: set max_grad_norm"
+            )
     if max_grad_norm is not None and grad_norm > max_grad_norm:
         for gradient in gradients:
             gradient.mul_(max_grad_norm / grad_norm)
