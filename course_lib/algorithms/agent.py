@@ -257,9 +257,13 @@ def make_batch(rollout: Rollout, value_network: ValueNetwork, settings: Settings
 def require_policy_samples(
     policy: Policy, observations: Tensor, actions: Tensor, advantages: Tensor
 ) -> None:
-    """Raise a ValueError unless these are B samples that the policy can have produced."""
+    """Raise a ValueError unless these are B finite samples that the policy can have produced."""
     width = policy.net.sizes[0]
     require_samples(observations, width, actions=actions, advantages=advantages)
+    samples = dict(observations=observations, actions=actions, advantages=advantages)
+    for name, x in samples.items():
+        if not torch.isfinite(x).all():
+            raise ValueError(f"{name} are not finite")
 
 
 def require_finite(**quantities: Tensor | float) -> None:
