@@ -9,7 +9,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from ..advantages import gae_scan
@@ -292,11 +292,7 @@ def explained_variance(values: ArrayLike, targets: ArrayLike) -> float:
     ValueError
         If the shapes differ, or there is no sample.
     """
-    # Differences of whole numbers as they came could wrap round.
-    values, targets = (
-        x if x.dtype.kind == "f" else x.astype(np.float64)
-        for x in (np.asarray(values), np.asarray(targets))
-    )
+    values, targets = _floats(values), _floats(targets)
     require_same_shape(values=values, targets=targets)
     if values.size == 0:
         raise ValueError("explained_variance needs at least one sample, values are empty")
@@ -304,3 +300,9 @@ def explained_variance(values: ArrayLike, targets: ArrayLike) -> float:
         return math.nan
     unexplained = np.var(targets - values, dtype=np.float64)
     return float(1.0 - unexplained / np.var(targets, dtype=np.float64))
+
+
+def _floats(x: ArrayLike) -> NDArray:
+    """An array of the floats that came; whole numbers as float64, lest differences wrap round."""
+    x = np.asarray(x)
+    return x if x.dtype.kind == "f" else x.astype(np.float64)
