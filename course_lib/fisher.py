@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 from torch.autograd import grad
 
+from .checks import require_shape
 from .distributions import Distribution
 from .parameters import flatten, unflatten
 
@@ -189,7 +190,7 @@ def dense_fisher(kl_fn: Callable[[Tensor], Tensor], params: Tensor, damping: flo
     Parameters and errors as in `fisher_vector_product`.
     """
     _check(params, params, damping)
-    hessian = torch.autograd.functional.hessian(kl_fn, params.detach())
+    hessian = torch.autograd.functional.hessian(lambda q: _scalar(kl_fn(q)), params.detach())
     return hessian + damping * torch.eye(len(params), dtype=params.dtype)
 
 
@@ -245,6 +246,7 @@ def _scalar(kl: Tensor) -> Tensor:
 
 
 def _check_metric(M: Tensor, outputs: Tensor) -> None:
+    require_shape("outputs_fn's result", outputs, (-1, -1), hint="one row per state")
     B, k = outputs.shape
     if M.shape not in ((k, k), (B, k, k)):
         raise ValueError(f"M must have shape ({k}, {k}) or ({B}, {k}, {k}), not {tuple(M.shape)}")

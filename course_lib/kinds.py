@@ -122,14 +122,19 @@ def read(name: str, text: str, kind: Any) -> Any:
     words = {"true": True, "false": False, "none": None}
     if base is str:
         return checked(name, text, kind)
-    try:
-        value = words[text.lower()] if text.lower() in words else ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        value = text  # a word, such as relu
+    value = words[text.lower()] if text.lower() in words else literal(text)
     # 1e5 is how people write a large integer; 16.0 is not.
     if base is int and isinstance(value, float) and "e" in text.lower() and value.is_integer():
         value = int(value)
     return checked(name, value, kind)
+
+
+def literal(text: str) -> Any:
+    """The number, tuple, dict or such that a text writes as Python would; a word is itself."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return text
 
 
 def require_known(names: Iterable[str], known: Iterable[str], owner: str) -> None:

@@ -96,12 +96,12 @@ def backtracking_line_search(
         )
     if not torch.isfinite(full_step).all():
         raise ValueError("full_step is not finite: look at the gradient and the solver before it")
+    unflatten(full_step, parameters)  # a step of the wrong size stops here
     if not expected_improvement > 0:
         nan = math.nan
         return LineSearchResult(False, 0.0, 0, nan, nan, nan, "not an ascent direction")
 
     start = flatten(parameters).detach()
-    unflatten(full_step, parameters)  # a step of the wrong size stops here
     accepted = False
     try:
         for j in range(max_steps):

@@ -43,7 +43,7 @@ def gradient_weights(
     Raises
     ------
     ValueError
-        If shapes differ or gamma lies outside [0, 1].
+        If shapes differ, there is no step, or gamma lies outside [0, 1].
 
     References
     ----------
@@ -56,6 +56,7 @@ def gradient_weights(
         next_values=next_values,
         baseline=values if baseline is None else baseline,
     )
+    _require_a_step(rewards)
     require_unit_interval(gamma=gamma)
     discount = gamma ** np.arange(len(rewards)).reshape(-1, *[1] * (rewards.ndim - 1))
     to_go = np.cumsum((discount * rewards)[::-1], axis=0)[::-1]  # gamma^t G_t
@@ -128,6 +129,11 @@ def score_variance(policy: ArrayLike, q_values: ArrayLike, baseline: ArrayLike) 
     second = np.square(scores * signal).sum(-1)
     mean = (policy[..., None] * scores * signal).sum(-2)
     return (policy * second).sum(-1) - np.square(mean).sum(-1)
+
+
+def _require_a_step(rewards: NDArray) -> None:
+    if rewards.ndim == 0 or len(rewards) == 0:
+        raise ValueError(f"rewards has shape {rewards.shape}; needed is at least one step: (T, N)")
 
 
 def _arrays(**arrays: ArrayLike) -> list[NDArray]:

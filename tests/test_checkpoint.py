@@ -239,6 +239,13 @@ def test_weights_that_are_not_finite_do_not_replace_good_ones(tmp_path):
     assert load_checkpoint(tmp_path)["policy"]["w"].tolist() == [1, 1]
 
 
+@pytest.mark.parametrize("x", [np.array(["x"]), np.array([1j]), np.array([1], "M8[D]")])
+def test_arrays_of_a_type_that_has_no_place_are_refused(x, tmp_path):
+    with pytest.raises(TypeError, match="cannot be saved"):
+        save_checkpoint(tmp_path, {"a": x}, 1)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("call", [1, 2])
 def test_a_write_that_fails_half_way_keeps_the_last_checkpoint(call, tmp_path, monkeypatch):
     save_checkpoint(tmp_path, {"a": np.arange(3)}, 1)

@@ -229,6 +229,15 @@ def test_gauss_newton_with_an_arbitrary_metric(per_state):
     torch.testing.assert_close(product, expected @ v + 0.2 * v, rtol=1e-10, atol=1e-12)
 
 
+def test_results_of_other_shapes_are_named():
+    one = torch.ones(3)
+    for product in (lambda f: dense_fisher(f, one), lambda f: fisher_vector_product(f, one, one)):
+        with pytest.raises(ValueError, match=r"kl_fn must return a scalar, not shape \(3,\)"):
+            product(torch.square)
+    with pytest.raises(ValueError, match="outputs_fn's result has shape"):
+        gauss_newton_vector_product(torch.square, torch.eye(3), one, one)
+
+
 def test_gauss_newton_and_hessian_differ_away_from_the_old_policy():
     """The two are one matrix only at theta_old; elsewhere the network's curvature enters."""
     generator = torch.Generator().manual_seed(0)

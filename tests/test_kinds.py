@@ -13,7 +13,7 @@ from course_lib.algorithms.ppo import PPOSettings
 from course_lib.algorithms.presets import PRESETS
 from course_lib.algorithms.settings import Settings, changed
 from course_lib.algorithms.trpo import TRPOSettings
-from course_lib.kinds import Count, Positive, Range, Share, checked, read
+from course_lib.kinds import Count, Positive, Range, Share, checked, literal, read
 
 TYPES = [kind for kind, _ in ALGORITHMS.values()]
 NUMBERS = [(t, f.name) for t in TYPES for f in fields(t) if type(f.default) in (int, float)]
@@ -167,11 +167,17 @@ def test_texts_are_read_by_kind(text, kind, value):
         ("(" * 500, tuple[Count, ...]),
         ("none", Share),
         ("__import__('os')", float),
+        ("{[]: 1}", float),
     ],
 )
 def test_texts_of_another_kind_are_refused_by_name(text, kind):
     with pytest.raises(ValueError, match=r"^width(\[0\])? must "):
         read("width", text, kind)
+
+
+@pytest.mark.parametrize("text", ["word", "{[]: 1}", "f(x)", " ", "(" * 500])
+def test_what_python_does_not_write_is_a_word(text):
+    assert literal(text) == text
 
 
 def test_changes_are_values_or_their_texts_and_a_typo_names_the_nearest():

@@ -42,6 +42,7 @@ def moved(model, size, seed=1):
     return other
 
 
+ONES = torch.ones(3, 2)
 TASK = addition().take(range(0, 10_000, 1_999))  # six prompts
 REWARDS = enumeration.correct(TASK.answers, 12)
 
@@ -72,11 +73,18 @@ def test_the_task_adds():
         (lambda: Decoder(12, 8, width=10, heads=4), "4 does not divide 10"),
         (lambda: groups.rloo_advantages(torch.ones(3, 1)), "at least 2 answers"),
         (lambda: groups.grpo_advantages(torch.ones(3)), "one row per prompt"),
+        (lambda: groups.grpo_advantages(torch.ones(1, 3), epsilon=-0.5), "epsilon must be at least"),
         (lambda: groups.std_weight(1.0, 8), "0 < p < 1"),
         (lambda: groups.length_drift(0.0), "between 0 and 1"),
         (lambda: bounds.tv_bound([0.1, 1.2]), r"lies in \[0, 1\]"),
         (lambda: reference.reference_kl(torch.ones(2), torch.ones(2), "k4"), "estimator must be"),
         (lambda: reference.reference_kl(torch.ones(2), torch.ones(2, 1)), "shape"),
+        (lambda: ratios.log_ratio_for_tokens(ONES, ONES[:, :1], ONES, "token"), "shape"),
+        (lambda: clipped_loss(ONES, torch.ones(2), ONES, 0.2, 0.2), "one row per answer"),
+        (lambda: clipped_loss(ONES, ONES, ONES[:1], 0.2, 0.2), "mask has"),
+        (lambda: clipped_loss(ONES, ONES, ONES, -0.2, 0.2), "clip ranges must be at least 0"),
+        (lambda: grpo_loss(ONES, ONES, ONES[:, 0], ONES, 0.2, math.nan), "clip ranges must be"),
+        (lambda: enumeration.answer_tree(decoder(), TASK.prompts, 0, 12), "length must be"),
         (lambda: draw_batch(decoder(), TASK, 7, 2, torch.Generator()), "cannot hold 7"),
     ],
 )  # fmt: skip
@@ -111,6 +119,11 @@ def test_the_tree_holds_every_answer():
         answers = torch.tensor([answer] * 6)
         direct = of_tokens(next_token_log_probs(model, TASK.prompts, answers), answers).sum(-1)
         torch.testing.assert_close(log_probs[:, number], direct.detach(), rtol=1e-12, atol=1e-12)
+
+
+def test_an_answer_may_be_one_token():
+    (level,) = enumeration.answer_tree(decoder(), TASK.prompts, 1, 12)
+    torch.testing.assert_close(level, tree(decoder())[0])
 
 
 def test_sampling_follows_the_tree():
@@ -239,9 +252,7 @@ def test_group_advantages_in_expectation(p, group):
     assert expected_gradient(p, group, groups.rloo_advantages) == pytest.approx(1.0, rel=1e-12)
     centred = expected_gradient(p, group, lambda r: groups.grpo_advantages(r, divide=False))
     assert centred == pytest.approx((group - 1) / group, rel=1e-12)
-    divided = expected_gradient(
-        p, group, lambda r: groups.grpo_advantages(r, epsilon=0.0).nan_to_num()
-    )
+    divided = expected_gradient(p, group, lambda r: groups.grpo_advantages(r, epsilon=0.0))
     assert divided == pytest.approx(groups.std_weight(p, group), rel=1e-12)
 
 
@@ -277,6 +288,29 @@ def test_constant_groups_teach_nothing():
         rewards = torch.full((2, 4), constant)
         assert (groups.grpo_advantages(rewards) == 0).all()
         assert (groups.rloo_advantages(rewards) == 0).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("divide", [True, False])
+def test_equal_rewards_that_are_rounded_teach_nothing(dtype, divide):
+    """Their computed mean is another number, and both it and the deviation are rounding."""
+    for group in (3, 15, 1000):
+        rewards = torch.tensor([[100.1], [-0.3], [1e-30]], dtype=dtype).expand(-1, group)
+        for epsilon in (1e-6, 0.0):
+            assert (groups.grpo_advantages(rewards, divide, epsilon) == 0).all()
+    apart = torch.tensor([[100.1, 100.2, 100.1]], dtype=dtype)
+    want = [[-(0.5**0.5), 2**0.5, -(0.5**0.5)]] if divide else [[-0.1 / 3, 0.2 / 3, -0.1 / 3]]
+    torch.testing.assert_close(
+        groups.grpo_advantages(apart, divide), torch.tensor(want, dtype=dtype), rtol=1e-3, atol=0
+    )
+
+
+def test_rewards_may_be_whole_numbers_and_nan_is_not_hidden():
+    rewards = torch.tensor([[0, 1, 1, 0], [1, 1, 1, 1]])
+    want = torch.tensor([[-1.0, 1.0, 1.0, -1.0], [0.0] * 4])
+    for given in (rewards, rewards.bool()):
+        torch.testing.assert_close(groups.grpo_advantages(given, epsilon=0.0), want)
+    assert groups.grpo_advantages(torch.tensor([[1.0, torch.nan]])).isnan().all()
 
 
 def one_token(seed):
@@ -377,6 +411,8 @@ def test_kl_in_the_reward_is_data():
     ]
     torch.testing.assert_close(got, torch.tensor(by_hand))
     assert not got.requires_grad
+    ref, rewards = ref.requires_grad_(), rewards.requires_grad_()
+    assert not reference.kl_in_reward(rewards, new, ref, mask, 0.1).requires_grad
 
 
 def test_grpo_loss_by_cases():
@@ -400,6 +436,25 @@ def test_grpo_loss_by_cases():
     whole = clipped_loss(new - old, A[:, None], torch.ones(5, 4), 0.2, 0.28)
     full = grpo_loss(new, old, A, torch.ones(5, 4, dtype=torch.bool), 0.2, 0.28)
     torch.testing.assert_close(whole, full)
+
+
+@pytest.mark.parametrize("loss", ["of all places", "as published"])
+def test_a_ratio_that_overflows_has_no_gradient_where_it_is_clipped(loss):
+    new = torch.tensor([[100.0], [100.0], [2.0], [-200.0]], requires_grad=True)
+    A, mask = torch.tensor([1.0, 0.0, 1.0, -1.0]), torch.ones(4, 1)
+    if loss == "as published":
+        got = grpo_loss(new, torch.zeros(4, 1), A, mask, 0.2, 0.28)
+    else:
+        got = clipped_loss(new, A[:, None], mask, 0.2, 0.28)
+    got.backward()
+    assert got.item() == pytest.approx(-(2 * 1.28 - 0.8) / 4)
+    assert (new.grad == 0).all()
+
+
+def test_advantages_are_data():
+    A = torch.ones(3, 1, requires_grad=True)
+    clipped_loss(torch.zeros(3, 2, requires_grad=True), A, ONES, 0.2, 0.2).backward()
+    assert A.grad is None
 
 
 def test_the_tv_mask_lets_tokens_come_back():

@@ -74,6 +74,9 @@ def test_pretraining_stops_at_the_accuracy(start):
     assert 0.25 < exact_accuracy(start, TASK) < 0.6
     with pytest.raises(RuntimeError, match="not reached in 20 steps"):
         pretrained(TASK, accuracy=0.9, most_steps=20)
+    at_once = pretrained(TASK, accuracy=1e-6, most_steps=0)
+    better = 1.1 * exact_accuracy(at_once, TASK)
+    assert exact_accuracy(pretrained(TASK, accuracy=better, most_steps=10), TASK) >= better
 
 
 def test_the_old_log_probabilities_are_those_of_the_sampler(start):

@@ -166,8 +166,9 @@ def test_settings_out_of_range_are_refused(setting):
 def test_a_step_that_is_not_finite_or_too_short_is_refused_before_anything_moves():
     parameters = make()
     for step, message in ((STEP * NAN, "not finite"), (STEP[:2], "another network")):
-        with pytest.raises(ValueError, match=message):
-            backtracking_line_search(lambda: (1.0, 0.0), parameters, step, 1.0, max_kl=0.01)
+        for expected in (1.0, 0.0):
+            with pytest.raises(ValueError, match=message):
+                backtracking_line_search(lambda: (1.0, 0.0), parameters, step, expected, 0.01)
         assert torch.equal(parameters[0].detach(), torch.tensor([0.1, 0.2]))
 
 

@@ -3,6 +3,7 @@
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch
 from gymnasium.vector import SyncVectorEnv
 
 from course_lib.algorithms.agent import Settings, make_agent
@@ -153,6 +154,26 @@ def test_agent_takes_raw_observations_and_evaluation_freezes_its_statistics():
     assert agent.greedy()(x).tolist() != agent.policy.greedy()(x).tolist()
     evaluate(agent, "CartPole-v1", episodes=2)
     assert agent.normalizer.statistics.count == 100
+
+
+def test_an_agents_actor_follows_the_agent_and_changes_nothing():
+    space = gym.spaces.Box(-np.inf, np.inf, (2,), np.float32)
+    settings = Settings(normalize_observations=True)
+    agent = make_agent(space, gym.spaces.Box(-1, 1, (1,), np.float32), settings, seed=0)
+    act, x = agent.greedy(), np.ones((3, 2), dtype=np.float32)
+    agent.normalizer.update(np.array([[1.0, 5.0], [2.0, -3.0]]))
+    assert act(x).tolist() == agent.policy.greedy()(agent.normalizer(x)).tolist()
+    assert agent.normalizer.statistics.count == 2
+    with torch.no_grad():
+        agent.policy.net.layers[-1].bias.fill_(3.0)
+    assert (act(x) > 2.0).all()
+
+
+@pytest.mark.parametrize("shape", [(5, 1), (5,), (), (5, 4)])
+@pytest.mark.parametrize("normalize", [True, False])
+def test_observations_of_another_width_are_refused(shape, normalize):
+    with pytest.raises(ValueError, match=r"must have shape \(\.\.\., 3\)"):
+        ObservationNormalizer(3, normalize)(np.zeros(shape))
 
 
 def test_a_deviation_of_roundings_size_is_none():

@@ -113,6 +113,8 @@ def test_diagnostics_are_drawn_and_unknown_ones_refused(history):
     plt.close(figure)
     with pytest.raises(ValueError, match="columns must be among"):
         plot_diagnostics(history.updates, ["happiness"])
+    with pytest.raises(ValueError, match=r"among step, .*; got"):
+        plot_diagnostics(history.updates, ["beta"])  # another algorithm's
 
 
 def test_shown_source_is_the_librarys_without_docstring():

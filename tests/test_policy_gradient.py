@@ -143,6 +143,9 @@ def test_what_does_not_fit_is_named():
     ones = np.ones((3, 2))
     with pytest.raises(ValueError, match="q_values has"):
         pg.gradient_weights(ones, ones[:, :1], ones, ones, 0.9)
+    for nothing in (1.0, np.ones((0, 2))):
+        with pytest.raises(ValueError, match="at least one step"):
+            pg.gradient_weights(nothing, nothing, nothing, nothing, 0.9)
     with pytest.raises(ValueError, match="gamma"):
         pg.gradient_weights(ones, ones, ones, ones, 1.5)
     with pytest.raises(ValueError, match="q_values has"):

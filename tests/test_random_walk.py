@@ -50,4 +50,9 @@ def test_the_model_is_what_the_walk_does():
 def test_errors():
     with pytest.raises(ValueError, match="2 sites"):
         RandomWalk(sites=1)
+    walk = RandomWalk(2)
+    walk.reset(seed=0)
+    for actions in ([5, 5], [0, -1], [0.5, 1]):
+        with pytest.raises(ValueError, match="actions are 0 and 1"):
+            walk.step(actions)
     assert RandomWalk().autoreset_mode is AutoresetMode.SAME_STEP

@@ -9,7 +9,7 @@ from gymnasium.wrappers.vector import TransformReward
 
 from course_lib.advantages import gae_scan
 from course_lib.algorithms.agent import Settings, explained_variance, make_batch
-from course_lib.experience.envs import BatchedCartPole
+from course_lib.experience.envs import BatchedCartPole, make_envs
 from course_lib.experience.normalization import ObservationNormalizer, RewardScaler
 from course_lib.experience.rollout import Collector, Rollout
 
@@ -137,6 +137,27 @@ def test_continuous_actions_are_stored_as_drawn_and_sent_clipped():
     assert rollout.observations[1].tolist() == [[1.0], [-0.5]]
 
 
+@pytest.mark.parametrize(
+    ("env_id", "chosen"),
+    [
+        ("CartPole-v1", np.array([0.9, 1.0])),  # would be 0 and 1
+        ("CartPole-v1", np.array([1])),  # would be both copies'
+        ("CartPole-v1", 1),
+        ("CartPole-v1", np.array([[0], [1]])),
+        ("LunarLanderContinuous-v3", np.zeros(2)),
+        ("LunarLanderContinuous-v3", np.zeros((1, 2))),
+        ("LunarLanderContinuous-v3", np.zeros((2, 1))),
+        ("LunarLanderContinuous-v3", np.full((2, 2), "0.5")),
+    ],
+)
+def test_actions_that_numpy_would_bend_are_refused(env_id, chosen):
+    envs = make_envs(env_id, 2)
+    collector = Collector(envs, seed=0)
+    with pytest.raises(ValueError, match=r"act returned .* needed: (integers|numbers) of shape"):
+        collector.collect(lambda observations: chosen, 1)
+    envs.close()
+
+
 def test_batch_leaves_out_invalid_steps_and_keeps_samples_together():
     rollout = Collector(counters("NextStep")).collect(always_left, 12)
     batch = make_batch(rollout, code_of, Settings(gamma=0.9, gae_lambda=0.8))
@@ -176,6 +197,15 @@ def test_rollout_without_an_end_has_empty_final_observations():
 )
 def test_explained_variance(values, expected):
     assert explained_variance(np.array(values), np.array([1, 2, 3])) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, bool])
+def test_explained_variance_of_short_numbers_does_not_wrap_round(dtype):
+    values, targets = np.array([[1, 0, 1, 1], [0, 0, 1, 1]])
+    if dtype is not bool:
+        values, targets = 120 * values, 127 * targets
+    plain = explained_variance(values.astype(float), targets.astype(float))
+    assert explained_variance(values.astype(dtype), targets.astype(dtype)) == plain
 
 
 def test_explained_variance_of_constant_targets_is_nan():

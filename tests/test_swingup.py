@@ -255,7 +255,14 @@ def test_a_bare_number_is_an_action_too():
 
 
 @pytest.mark.parametrize(
-    ("action", "message"), [([np.nan], "NaN"), ([0.1, 0.2], "one number"), ([], "one number")]
+    ("action", "message"),
+    [
+        ([np.nan], "NaN"),
+        ([np.inf], "infinite"),
+        (-np.inf, "infinite"),
+        ([0.1, 0.2], "one number"),
+        ([], "one number"),
+    ],
 )
 def test_impossible_actions_are_refused(action, message):
     env = CartPoleSwingUpEnv()
@@ -264,11 +271,18 @@ def test_impossible_actions_are_refused(action, message):
         env.step(action)
 
 
-def test_batched_actions_with_nan_are_refused():
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_batched_actions_that_are_not_finite_are_refused(bad):
     envs = BatchedSwingUp(2)
     envs.reset(seed=0)
-    with pytest.raises(ValueError, match="NaN"):
-        envs.step(np.array([[0.0], [np.nan]]))
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        envs.step(np.array([[0.0], [bad]]))
+
+
+def test_a_push_beyond_all_floats_is_clipped_in_silence():
+    one, two = CartPoleSwingUpEnv(), CartPoleSwingUpEnv()
+    one.reset(seed=0), two.reset(seed=0)
+    np.testing.assert_array_equal(one.step([-1e300])[0], two.step([-1.0])[0])
 
 
 def test_nothing_works_before_the_first_reset():

@@ -247,8 +247,10 @@ def test_errors_name_what_was_wrong():
     policy, observations, actions, advantages = make("gaussian")
     with pytest.raises(ValueError, match="advantages has"):
         trpo_policy_step(policy, observations, actions, advantages[:, None])
-    with pytest.raises(ValueError, match="b is not finite"):
+    with pytest.raises(ValueError, match="advantages are not finite"):
         trpo_policy_step(policy, observations, actions, advantages * math.nan)
+    with pytest.raises(ValueError, match="observations are not finite"):
+        trpo_policy_step(policy, observations * math.inf, actions, advantages)
     with pytest.raises(ValueError, match="damping must not be negative"):
         trpo_policy_step(policy, observations, actions, advantages, damping=-1.0)
     with pytest.raises(ValueError, match="max_kl"):

@@ -1,5 +1,6 @@
 """The updates: each against what its formula says, computed another way."""
 
+import math
 from dataclasses import replace
 
 import gymnasium as gym
@@ -9,6 +10,7 @@ import torch
 from torch.autograd import grad
 
 from course_lib.algorithms import ALGORITHMS, a2c, npg, ppo, ppo_penalty, reinforce, trpo
+from course_lib.algorithms.adam import Adam
 from course_lib.algorithms.agent import Batch, Settings, make_agent
 from course_lib.algorithms.updates import fit_critic, gradient_step, policy_change, value_loss
 from course_lib.network_fisher import network_fisher_operator
@@ -325,6 +327,33 @@ def test_gradient_step_scales_the_global_norm(bound, expected):
     assert norm == pytest.approx(5.0)
     gradients = flatten(p.grad for p in agent.parameters() if p.grad is not None)
     assert gradients.norm().item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_gradient_whose_square_overflows_is_scaled_and_not_given_to_adam_unscaled():
+    agent, _ = agent_and_batch(Settings(**SMALL))
+    start = weights(agent)
+
+    def loss():
+        first, second = list(agent.parameters())[:2]
+        return 3e22 * first.reshape(-1)[0] + 4e22 * second.reshape(-1)[0]
+
+    with pytest.raises(FloatingPointError, match=r"norm is 5\.0e\+22"):
+        gradient_step(agent, loss(), None)
+    assert torch.equal(weights(agent), start)
+    assert gradient_step(agent, loss(), 0.5) == pytest.approx(5e22)
+    gradients = [p.grad for p in agent.parameters() if p.grad is not None]
+    assert flatten(gradients).norm().item() == pytest.approx(0.5)
+    assert not torch.equal(weights(agent), start)
+    with pytest.raises(FloatingPointError, match="gradient is not finite"):
+        gradient_step(agent, loss() * math.inf, 0.5)
+
+
+def test_adam_leaves_parameters_without_gradients_alone():
+    x = torch.ones(2, requires_grad=True)
+    optimizer = Adam([x], lr=0.1)
+    optimizer.step()
+    assert x.tolist() == [1, 1]
+    assert optimizer.state[0]["step"] == 0
 
 
 def test_policy_change_agrees_with_torch_distributions():

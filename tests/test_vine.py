@@ -250,13 +250,22 @@ def test_errors():
     env = Walk(4)
     with pytest.raises(ValueError, match="6 copies"):
         branch(env, coin(), np.zeros((1, 3)), np.zeros((3, 2), int), 0.9, 5, None)
-    with pytest.raises(ValueError, match=r"\(state_size, 4\)"):
-        env.place(np.zeros((1, 3)))
-    with pytest.raises(ValueError, match="elapsed"):
-        env.place(np.zeros((1, 4)), 10)
-    with pytest.raises(ValueError, match="finite"):
-        env.place(np.full((1, 4), np.nan))
+    for gamma in (5.0, -0.1, np.nan):
+        with pytest.raises(ValueError, match="gamma must lie"):
+            branch(env, coin(), np.zeros((1, 2)), np.zeros((2, 2), int), gamma, 5, None)
     with pytest.raises(ValueError, match=r"\(S, K\)"):
         finite_action_surrogate(torch.zeros(3, 2), torch.zeros(3))
     with pytest.raises(ValueError, match=r"\(S, K\)"):
         self_normalised_surrogate(torch.zeros(3, 2), torch.zeros(3, 2), torch.zeros(2, 3))
+
+
+def test_impossible_places_are_refused():
+    env = Walk(4)
+    for shape in ((1, 3), (2, 4), (4,)):
+        with pytest.raises(ValueError, match=r"\(1, 4\)"):
+            env.place(np.zeros(shape))
+    for elapsed in (10, -1, 1.7, np.nan, [0, 1, 2, 0.5]):
+        with pytest.raises(ValueError, match="elapsed must be integers"):
+            env.place(np.zeros((1, 4)), elapsed)
+    with pytest.raises(ValueError, match="finite"):
+        env.place(np.full((1, 4), np.nan))

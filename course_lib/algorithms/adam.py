@@ -59,6 +59,8 @@ class Adam:
         moved = [
             (p, s) for p, s in zip(group["params"], self.state, strict=True) if p.grad is not None
         ]
+        if not moved:
+            return
         steps, means, squares = (
             [state[name] for _, state in moved] for name in ("step", "exp_avg", "exp_avg_sq")
         )

@@ -9,7 +9,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from ..advantages import gae_scan
@@ -66,11 +66,14 @@ class Agent:
         return itertools.chain(self.policy.parameters(), self.value_network.parameters())
 
     def sampler(self, rng: np.random.Generator) -> Actor:
-        """Like the policy's, but for raw observations: the statistics travel along, frozen."""
+        """Like the policy's, but for raw observations.
+
+        Each call uses weights and statistics as they are by then; acting changes neither.
+        """
         return self._for_raw_observations(self.policy.sampler(rng))
 
     def greedy(self) -> Actor:
-        """Like the policy's, but for raw observations."""
+        """Like the policy's, but for raw observations, as `sampler`."""
         return self._for_raw_observations(self.policy.greedy())
 
     def _for_raw_observations(self, act: Actor) -> Actor:
@@ -254,9 +257,13 @@ def make_batch(rollout: Rollout, value_network: ValueNetwork, settings: Settings
 def require_policy_samples(
     policy: Policy, observations: Tensor, actions: Tensor, advantages: Tensor
 ) -> None:
-    """Raise a ValueError unless these are B samples that the policy can have produced."""
+    """Raise a ValueError unless these are B finite samples that the policy can have produced."""
     width = policy.net.sizes[0]
     require_samples(observations, width, actions=actions, advantages=advantages)
+    samples = dict(observations=observations, actions=actions, advantages=advantages)
+    for name, x in samples.items():
+        if not torch.isfinite(x).all():
+            raise ValueError(f"{name} are not finite")
 
 
 def require_finite(**quantities: Tensor | float) -> None:
@@ -285,7 +292,7 @@ def explained_variance(values: ArrayLike, targets: ArrayLike) -> float:
     ValueError
         If the shapes differ, or there is no sample.
     """
-    values, targets = np.asarray(values), np.asarray(targets)
+    values, targets = _floats(values), _floats(targets)
     require_same_shape(values=values, targets=targets)
     if values.size == 0:
         raise ValueError("explained_variance needs at least one sample, values are empty")
@@ -293,3 +300,9 @@ def explained_variance(values: ArrayLike, targets: ArrayLike) -> float:
         return math.nan
     unexplained = np.var(targets - values, dtype=np.float64)
     return float(1.0 - unexplained / np.var(targets, dtype=np.float64))
+
+
+def _floats(x: ArrayLike) -> NDArray:
+    """An array of the floats that came; whole numbers as float64, lest differences wrap round."""
+    x = np.asarray(x)
+    return x if x.dtype.kind == "f" else x.astype(np.float64)

@@ -134,7 +134,8 @@ def trpo_policy_step(
     Raises
     ------
     ValueError
-        If shapes do not fit, a setting is out of range, or a gradient or product is not finite.
+        If shapes do not fit, a setting is out of range, or a sample, a gradient or a product is not
+        finite.
 
     References
     ----------

@@ -1,5 +1,6 @@
 """What the updates share: a gradient step, the critic's loss and fit, and what changed."""
 
+import math
 from typing import Protocol
 
 import numpy as np
@@ -32,20 +33,32 @@ def gradient_step(agent: Agent, loss: Tensor, max_grad_norm: float | None) -> fl
     Raises
     ------
     FloatingPointError
-        If the gradient is not finite; nothing has changed then.
+        If the gradient is not finite, or unscaled would be too long for Adam, which squares it;
+        nothing has changed then.
     """
     agent.optimizer.zero_grad()
     loss.backward()
     parameters = [p for group in agent.optimizer.param_groups for p in group["params"]]
     gradients = [p.grad for p in parameters if p.grad is not None]
-    gradient = flatten(gradients)
-    grad_norm = gradient.dot(gradient).sqrt().item()
-    require_finite(gradient=grad_norm)
+    grad_norm = _finite_norm(flatten(gradients), scaled=max_grad_norm is not None)
     if max_grad_norm is not None and grad_norm > max_grad_norm:
         for gradient in gradients:
             gradient.mul_(max_grad_norm / grad_norm)
     agent.optimizer.step()
     return grad_norm
+
+
+def _finite_norm(gradient: Tensor, scaled: bool) -> float:
+    """The gradient's norm; a FloatingPointError if it is not finite, or Adam's squares will not be."""
+    norm = gradient.dot(gradient).sqrt().item()
+    if not math.isfinite(norm):  # squares overflow long before the gradient does
+        norm = gradient.double().norm().item()
+        require_finite(gradient=norm)
+        if not scaled:
+            raise FloatingPointError(
+                f"the gradient's norm is {norm:.1e}, too long for Adam: set max_grad_norm"
+            )
+    return norm
 
 
 def value_loss(

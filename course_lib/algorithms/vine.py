@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..checks import require_unit_interval
 from ..experience.envs import BatchedEnv
 from ..policies import CategoricalPolicy, Policy
 from ..spaces import ActionMap
@@ -146,12 +147,13 @@ def branch(
     Raises
     ------
     ValueError
-        If sizes do not fit.
+        If sizes do not fit, or gamma lies outside [0, 1].
 
     References
     ----------
     Schulman et al. (2015), arXiv:1502.05477, section 5.2.
     """
+    require_unit_interval(gamma=gamma)
     S, K = actions.shape[:2]
     if env.num_envs != S * K or states.shape[1] != S or max_steps < 1:
         raise ValueError(

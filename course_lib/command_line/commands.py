@@ -1,7 +1,6 @@
 """What each command does."""
 
 import argparse
-import ast
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from ..algorithms import ALGORITHMS
 from ..algorithms.agent import Agent
 from ..algorithms.presets import PRESETS, default_settings
 from ..algorithms.settings import Settings, changed
+from ..kinds import literal
 from ..training.agents import load_agent
 from ..training.checkpoint import has_checkpoint
 from ..training.environment import restored
@@ -71,7 +71,7 @@ def run_train(options: argparse.Namespace) -> None:
         options.steps or DEFAULT_STEPS.get(options.env, OTHER_STEPS),
         options.seed,
         progress=not options.quiet,
-        env_kwargs={name: _literal(text) for name, text in env_kwargs.items()} or None,
+        env_kwargs={name: literal(text) for name, text in env_kwargs.items()} or None,
         checkpoint_dir=options.directory,
         checkpoint_every=options.checkpoint_every,
         evaluate_every=options.evaluate_every,
@@ -199,10 +199,3 @@ def _pair(text: str, option: str) -> tuple[str, str]:
     if not separator:
         raise ValueError(f"{option} needs name=value, not {text!r}")
     return name.strip(), value
-
-
-def _literal(text: str) -> Any:
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text  # a word

@@ -142,13 +142,25 @@ class ObservationNormalizer:
         """Normalise raw observations (..., O) with the statistics as they are; float32.
 
         Give them as they came: numbers of 5e8 that differ by 1 are one number in float32.
+
+        Raises
+        ------
+        ValueError
+            If observations have another width.
         """
-        x = np.asarray(observations)
+        x = self._of_one_width(observations)
         if self.normalize:
             x = (x - self.statistics.mean) / self.statistics.divisor(self.epsilon)
         if self.clip is not None:
             x = np.clip(x, -self.clip, self.clip)
         return x.astype(np.float32)
+
+    def _of_one_width(self, observations: ArrayLike) -> NDArray:
+        x = np.asarray(observations)
+        if x.shape[-1:] != self.statistics.mean.shape:
+            (size,) = self.statistics.mean.shape
+            raise ValueError(f"observations must have shape (..., {size}), not {x.shape}")
+        return x
 
 
 class RewardScaler:

@@ -12,7 +12,7 @@ import gymnasium as gym
 import numpy as np
 import torch
 from gymnasium.vector import AutoresetMode
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ..kinds import Count, Natural, checked
 from ..policies import Actor, ValueNetwork
@@ -155,14 +155,16 @@ class Collector:
         Parameters
         ----------
         act : callable
-            Maps observations (N, O) to actions (N,) or (N, d); see `CategoricalPolicy.sampler`.
+            Maps observations (N, O) to actions: integers (N,), or numbers (N, d) for a Box; see
+            `CategoricalPolicy.sampler`.
         steps : int, at least 1
             Number of steps T.
 
         Raises
         ------
         ValueError
-            If steps is not positive, or an environment returns arrays of the wrong shape.
+            If steps is not positive, or actions or an environment's arrays have the wrong shape or
+            type.
         EnvironmentFailedError
             If an environment raises; its own error is the cause.
         FloatingPointError
@@ -180,7 +182,7 @@ class Collector:
 
         for t in range(steps):
             observations[t] = self.observations
-            actions[t] = act(self.observations)
+            actions[t] = _fitting(act(self.observations), actions[t])
             reached, reward, terminated[t], truncated[t], infos = self._step(actions[t])
             valid[t] = ~self.resetting
             self.running_returns += reward
@@ -296,3 +298,15 @@ class Collector:
             )
         require_finite_rows("final observations", final, self.envs, self.running_lengths, ended)
         return final if self.normalizer is None else self.normalizer(final)
+
+
+def _fitting(chosen: ArrayLike, place: NDArray) -> NDArray:
+    """The actions, if they are what their place in the rollout holds; NumPy would make them so."""
+    chosen = np.asarray(chosen)
+    discrete = place.dtype.kind == "i"
+    if chosen.shape != place.shape or chosen.dtype.kind not in ("iub" if discrete else "fiub"):
+        raise ValueError(
+            f"act returned {chosen.dtype} of shape {chosen.shape}; needed: "
+            f"{'integers' if discrete else 'numbers'} of shape {place.shape}, one row per copy"
+        )
+    return chosen

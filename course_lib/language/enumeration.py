@@ -5,9 +5,12 @@ A decoder gives the distribution of the next token after every prefix. V tokens 
 are 1,728 answers. Everything below is differentiable and exact up to rounding.
 """
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 
+from ..kinds import Count, checked
 from .sampling import next_token_log_probs
 
 #: Log-probabilities of the next token after every prefix: entry t has shape (N, V^t, V).
@@ -22,16 +25,22 @@ def answer_tree(model: nn.Module, prompts: Tensor, length: int, vocabulary: int)
     Parameters
     ----------
     prompts : Tensor of int64, shape (N, P)
-    length, vocabulary : int
+    length, vocabulary : int, at least 1
         T and V.
 
     Returns
     -------
     list of T Tensors
         Entry t has shape (N, V^t, V); prefixes stand in the order of counting.
+
+    Raises
+    ------
+    ValueError
+        If length or vocabulary is not positive.
     """
-    N, V = len(prompts), vocabulary
-    prefixes = torch.cartesian_prod(*[torch.arange(V)] * (length - 1)).view(-1, length - 1)
+    length, V = checked("length", length, Count), checked("vocabulary", vocabulary, Count)
+    N = len(prompts)
+    prefixes = torch.tensor([*itertools.product(range(V), repeat=length - 1)], dtype=torch.int64)
     P = len(prefixes)
     # What stands at the last place conditions nothing.
     answers = torch.cat([prefixes, torch.zeros(P, 1, dtype=torch.int64)], dim=1)

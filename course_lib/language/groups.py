@@ -5,9 +5,11 @@ And what dividing by the group's deviation does to the objective, exactly.
 
 import math
 
+import torch
 from torch import Tensor
 
-from ..checks import require_shape
+from ..checks import exceeds_rounding, require_shape
+from ..kinds import NotNegative, checked
 
 
 def rloo_advantages(rewards: Tensor) -> Tensor:
@@ -46,7 +48,8 @@ def grpo_advantages(rewards: Tensor, divide: bool = True, epsilon: float = 1e-6)
     divide : bool
         Whether to divide; Dr. GRPO does not.
     epsilon : float, at least 0
-        Added to the deviation. A group of equal rewards has advantages of 0.
+        Added to the deviation. A group whose rewards are equal, up to the rounding of their dtype,
+        has advantages of 0.
 
     Returns
     -------
@@ -56,17 +59,23 @@ def grpo_advantages(rewards: Tensor, divide: bool = True, epsilon: float = 1e-6)
     Raises
     ------
     ValueError
-        As in `rloo_advantages`.
+        As in `rloo_advantages`, or if epsilon is negative.
 
     References
     ----------
     Shao et al. (2024), arXiv:2402.03300, section 4.1; Liu et al. (2025), arXiv:2503.20783.
     """
     _check_groups(rewards)
+    epsilon = checked("epsilon", epsilon, NotNegative)
+    if not rewards.is_floating_point():
+        rewards = rewards.to(torch.get_default_dtype())
     centred = rewards - rewards.mean(1, keepdim=True)
-    if not divide:
-        return centred
-    return centred / (rewards.std(1, correction=0, keepdim=True) + epsilon)
+    deviation = rewards.std(1, correction=0, keepdim=True)
+    size = rewards.abs().amax(1, keepdim=True)
+    spread = deviation.detach().numpy()
+    real = exceeds_rounding(spread, size.detach().numpy(), spread.dtype)
+    advantages = centred / (deviation + epsilon) if divide else centred
+    return torch.where(torch.from_numpy(real), advantages, 0.0)
 
 
 def std_weight(p: float, group: int) -> float:

@@ -1,12 +1,13 @@
 """GRPO: PPO's clipped ratio with the group's advantages, and its variants (chapter 15)."""
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from ..checks import require_same_shape
+from ..checks import require_same_shape, require_shape
 from .groups import grpo_advantages
 from .learner import Learner, minibatches, step_size
 from .ratios import log_ratio_for_tokens
@@ -105,10 +106,16 @@ def clipped_loss(
     Tensor, scalar
         The sum over the tokens in the mask, divided by B T: a constant, so that no answer counts
         more for being short.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, or a clip range is below 0.
     """
-    ratio = log_ratio.exp()
-    clipped = ratio.clamp(1 - clip_low, 1 + clip_high)
-    gain = torch.minimum(ratio * advantages, clipped * advantages)
+    require_same_shape(log_ratio=log_ratio, mask=mask)
+    B, T = log_ratio.shape
+    require_shape("advantages", advantages, (B, 1), (B, T), hint="one row per answer")
+    gain = _clipped_gain(log_ratio, advantages.detach(), clip_low, clip_high)
     return -gain.masked_fill(~mask.bool(), 0.0).mean()
 
 
@@ -138,7 +145,7 @@ def grpo_loss(
     Raises
     ------
     ValueError
-        If the shapes differ.
+        If the shapes differ, or a clip range is below 0.
 
     References
     ----------
@@ -148,10 +155,23 @@ def grpo_loss(
     require_same_shape(log_probs=log_probs, old_log_probs=old_log_probs, mask=mask)
     require_same_shape(advantages=advantages, answers=log_probs[:, 0])
     mask = mask.bool()
-    ratio = (log_probs - old_log_probs).masked_fill(~mask, 0.0).exp()
-    A = advantages.detach()[:, None]
-    gain = torch.minimum(ratio * A, ratio.clamp(1 - clip_low, 1 + clip_high) * A)
+    log_ratio = (log_probs - old_log_probs).masked_fill(~mask, 0.0)
+    gain = _clipped_gain(log_ratio, advantages.detach()[:, None], clip_low, clip_high)
     return -((gain * mask).sum(-1) / mask.sum(-1)).mean()
+
+
+def _clipped_gain(
+    log_ratio: Tensor, advantages: Tensor, clip_low: float, clip_high: float
+) -> Tensor:
+    """min(r A, clip(r, 1 - clip_low, 1 + clip_high) A) of each token, shape (B, T)."""
+    if not (clip_low >= 0 and clip_high >= 0):
+        raise ValueError(f"clip ranges must be at least 0, not {clip_low!r} and {clip_high!r}")
+    # Far beyond the upper edge a good token's ratio has no gradient. Held there in logs, because
+    # one that overflows would have 0 times infinity.
+    beyond = log_ratio.clamp(max=math.log1p(clip_high) + 1.0)
+    ratio = torch.where(advantages >= 0, beyond, log_ratio).exp()
+    clipped = ratio.clamp(1 - clip_low, 1 + clip_high)
+    return torch.minimum(ratio * advantages, clipped * advantages)
 
 
 def within_total_variation(

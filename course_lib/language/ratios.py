@@ -49,8 +49,9 @@ def log_ratio_for_tokens(
     Raises
     ------
     ValueError
-        If there is no such ratio.
+        If there is no such ratio, or the shapes differ.
     """
+    require_same_shape(log_probs=log_probs, old_log_probs=old_log_probs, mask=mask)
     if kind == "token":
         return (log_probs - old_log_probs).masked_fill(~mask.bool(), 0.0)
     if kind not in ("product", "mean"):

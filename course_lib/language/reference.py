@@ -77,5 +77,5 @@ def kl_in_reward(
     """
     require_same_shape(log_probs=log_probs, mask=mask)
     require_same_shape(rewards=rewards, answers=log_probs[:, 0])
-    kl = reference_kl(log_probs.detach(), reference_log_probs, estimator)
-    return rewards - beta * kl.masked_fill(~mask.bool(), 0.0).sum(-1)
+    kl = reference_kl(log_probs, reference_log_probs, estimator)
+    return (rewards - beta * kl.masked_fill(~mask.bool(), 0.0).sum(-1)).detach()

@@ -33,6 +33,7 @@ def pretrained(
     seed : int
         Of the weights and of the prompts that are drawn.
     most_steps : int
+        Gradient steps; a multiple of 10, or the last of them are not looked at.
 
     Raises
     ------
@@ -43,9 +44,11 @@ def pretrained(
     optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
     generator = torch.Generator().manual_seed(seed)
     looked_at = task.take(torch.randperm(len(task), generator=generator)[:1000])
-    for step in range(most_steps):
+    for step in range(most_steps + 1):
         if step % 10 == 0 and exact_accuracy(model, looked_at) >= accuracy:
             return model
+        if step == most_steps:
+            break
         rows = torch.randint(len(task), (batch,), generator=generator)
         prompts, answers = task.prompts[rows], task.answers[rows]
         log_probs = of_tokens(next_token_log_probs(model, prompts, answers), answers)

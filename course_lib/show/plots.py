@@ -169,14 +169,11 @@ def plot_diagnostics(updates: pd.DataFrame, columns: Sequence[str]) -> Figure:
     Raises
     ------
     ValueError
-        If a column is unknown.
+        If the table has no such column, or none is named.
     """
-    # Here, so that a chapter which only draws does not depend on the training loop.
-    from ..training.train import DIAGNOSTICS
-
-    unknown = [name for name in columns if name not in DIAGNOSTICS]
+    unknown = [name for name in columns if name not in updates]
     if unknown or not columns:
-        raise ValueError(f"columns must be among {', '.join(DIAGNOSTICS)}; got {list(columns)}")
+        raise ValueError(f"columns must be among {', '.join(updates)}; got {list(columns)}")
     rows = (len(columns) + 1) // 2
     figure, grid = plt.subplots(rows, 2, figsize=(5.6, 1.8 * rows), sharex=True, squeeze=False)
     for axes, name in zip(grid.flat, columns, strict=False):

@@ -56,7 +56,10 @@ def save_checkpoint(directory: str | os.PathLike, tree: dict[str, Any], step: in
     for name, x in arrays.items():
         if name.startswith(("policy/", "value_network/")) and not np.isfinite(x).all():
             raise FloatingPointError(f"{name} is not finite; the last checkpoint is kept")
-    data = safetensors.numpy.save(arrays)
+    try:
+        data = safetensors.numpy.save(arrays)
+    except safetensors.SafetensorError as error:
+        raise TypeError(f"an array is of a type that cannot be saved: {error}") from error
     digest = hashlib.sha256(data).hexdigest()
     file = directory / f"step-{step:010d}-{digest[:8]}.safetensors"
     index = {

@@ -174,15 +174,19 @@ class BatchedEnv(gym.vector.VectorEnv):
         Raises
         ------
         ValueError
-            If the number of copies does not fit, a state is not finite, or no step is left.
+            If the states have another shape or are not finite, elapsed is not whole, or no step is
+            left.
         """
         states, elapsed = np.array(states, dtype=np.float64), np.asarray(elapsed)
-        if states.ndim != 2 or states.shape[1] != self.num_envs or not np.isfinite(states).all():
+        one = self.initial_states(np.random.default_rng(0), 1, **self._start_options)
+        wanted = (len(one), self.num_envs)
+        if states.shape != wanted or not np.isfinite(states).all():
+            raise ValueError(f"needed: finite states of shape {wanted}, not {states.shape}")
+        whole = elapsed.dtype.kind in "iu"
+        if not whole or (elapsed < 0).any() or (elapsed >= self.max_episode_steps).any():
             raise ValueError(
-                f"needed: finite states of shape (state_size, {self.num_envs}), not {states.shape}"
+                f"elapsed must be integers in [0, {self.max_episode_steps}), not {elapsed!r}"
             )
-        if (elapsed < 0).any() or (elapsed >= self.max_episode_steps).any():
-            raise ValueError(f"elapsed must lie in [0, {self.max_episode_steps}), not {elapsed!r}")
         self.state = states
         self._elapsed = np.broadcast_to(elapsed, (self.num_envs,)).astype(np.int64)
         self._ended = np.zeros(self.num_envs, dtype=bool)
@@ -214,3 +218,9 @@ class BatchedEnv(gym.vector.VectorEnv):
             self.state[:, mask] = fresh
         self._elapsed[mask] = 0
         self._ended = self._ended & ~mask
+
+
+def require_zeros_and_ones(task: str, actions: NDArray) -> None:
+    """Raise a ValueError unless every action is 0 or 1."""
+    if not ((actions == 0) | (actions == 1)).all():
+        raise ValueError(f"{task}'s actions are 0 and 1, not {np.unique(actions).tolist()}")

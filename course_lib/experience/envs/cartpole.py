@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...kinds import checked
-from .base import BatchedEnv
+from .base import BatchedEnv, require_zeros_and_ones
 
 GRAVITY = 9.8  # m/s^2
 CART_MASS, POLE_MASS = 1.0, 0.1  # kg
@@ -94,8 +94,7 @@ class BatchedCartPole(BatchedEnv):
 
     def dynamics(self, state, actions):
         """`cartpole_dynamics`, after a check that every action is 0 or 1."""
-        if not ((actions == 0) | (actions == 1)).all():
-            raise ValueError(f"CartPole's actions are 0 and 1, not {np.unique(actions).tolist()}")
+        require_zeros_and_ones("CartPole", actions)
         return cartpole_dynamics(state, actions)
 
     def observe(self, state):

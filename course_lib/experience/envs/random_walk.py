@@ -4,7 +4,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from .base import BatchedEnv
+from .base import BatchedEnv, require_zeros_and_ones
 
 
 class RandomWalk(BatchedEnv):
@@ -55,7 +55,8 @@ class RandomWalk(BatchedEnv):
         return rng.integers(self.sites, size=(1, n)).astype(np.float64)
 
     def dynamics(self, state, actions):
-        """Move every walker by one site; shapes (1, N), (N,), (N,)."""
+        """Move every walker by one site, after a check that every action is 0 or 1."""
+        require_zeros_and_ones("the walk", actions)
         state = state + (2 * actions - 1)
         right, left = state[0] >= self.sites, state[0] < 0
         return state, self.step_reward + self.exit_reward * right, left | right

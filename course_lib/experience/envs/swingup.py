@@ -52,7 +52,7 @@ def swingup_dynamics(state: NDArray, actions: NDArray) -> tuple[NDArray, NDArray
         velocity (rad/s). The tip of the pole is at ``(x - l sin(angle), l cos(angle))``, so a push
         to the right (positive) makes the angle of an upright pole grow.
     actions : ndarray, shape (N,)
-        Push in units of 10 N; rounded to float32, then clipped to [-1, 1].
+        Push in units of 10 N; clipped to [-1, 1], then rounded to float32.
 
     Returns
     -------
@@ -67,7 +67,7 @@ def swingup_dynamics(state: NDArray, actions: NDArray) -> tuple[NDArray, NDArray
     PyPI gym-cartpole-swingup 0.1.4; Appendix C derives the equations.
     """
     x, x_dot, theta, theta_dot = state
-    push = FORCE * np.clip(actions.astype(np.float32), -1.0, 1.0).astype(np.float64)
+    push = FORCE * np.clip(actions, -1.0, 1.0).astype(np.float32).astype(np.float64)
     push = push - FRICTION * x_dot
     cos, sin = np.cos(theta), np.sin(theta)
     swing = POLE_MOMENT * np.square(theta_dot) * sin
@@ -112,7 +112,7 @@ class BatchedSwingUp(BatchedEnv):
         return initial_swingup_states(rng, n)
 
     def dynamics(self, state, actions):
-        """`swingup_dynamics`, after a check for NaN; the actions have shape (N, 1)."""
+        """`swingup_dynamics`, after a check that the actions, shape (N, 1), are finite."""
         return swingup_dynamics(state, _check_actions(actions)[:, 0])
 
     def observe(self, state):
@@ -171,7 +171,7 @@ class CartPoleSwingUpEnv(gym.Env):
         return _observation(self.state), {}
 
     def step(self, action: ArrayLike) -> tuple[NDArray, float, bool, bool, dict[str, Any]]:
-        """Advance by 0.01 s; ``action`` is one number, bare or of shape (1,)."""
+        """Advance by 0.01 s; ``action`` is one finite number, bare or of shape (1,)."""
         if self.state is None:
             raise RuntimeError("call reset before the first step")
         action = np.asarray(action)
@@ -261,6 +261,8 @@ def draw_swingup(x: float, theta: float, width: int = 600) -> NDArray:
 
 
 def _check_actions(actions: NDArray) -> NDArray:
-    if np.isnan(actions).any():
-        raise ValueError("an action is NaN: the policy that chose it has most likely diverged")
+    if not np.isfinite(actions).all():
+        raise ValueError(
+            "an action is NaN or infinite: the policy that chose it has most likely diverged"
+        )
     return actions
