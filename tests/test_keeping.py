@@ -395,6 +395,14 @@ def test_functions_and_specs_make_environments_and_a_function_is_given_again(tmp
     assert load_history(tmp_path / "f").env_id == "heavy"
 
 
+def test_arguments_change_an_environment_of_the_course_and_are_kept(tmp_path):
+    arguments = {"sutton_barto_reward": True}
+    whole = cartpole(None, 4, env_kwargs=arguments)
+    assert set(whole.episodes["return"]) == {-1.0}
+    cartpole(tmp_path, 4, env_kwargs=arguments, callback=lambda step, agent: step == 2 * UPDATE)
+    assert same_agent(resume(tmp_path, progress=False).agent, whole.agent)
+
+
 def test_an_older_library_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr("course_lib.training.agents.torch.__version__", "1.0")
     cartpole(tmp_path, 2, callback=lambda step, agent: step == UPDATE)

@@ -127,7 +127,8 @@ def train(
         require_unused(checkpoint_dir)
         describe(env, env_kwargs)
         if backend == "auto":
-            backend = "numpy" if isinstance(env, str) and env in BATCHED else "gymnasium"
+            batched = isinstance(env, str) and env in BATCHED and not env_kwargs
+            backend = "numpy" if batched else "gymnasium"
     run = Run(env, settings, total_steps, seed, backend, env_kwargs)
     with contextlib.closing(run.envs):
         if checkpoint_dir is not None:
