@@ -1,6 +1,7 @@
 """What a run keeps, and when: on every way out, in one folder, by one writer, beside readers."""
 
 import dataclasses
+import math
 import os
 import signal
 import threading
@@ -23,6 +24,7 @@ from course_lib.training import (
 )
 from course_lib.training.agents import agent_state
 from course_lib.training.checkpoint import INDEX, load_checkpoint, save_checkpoint
+from course_lib.training.environment import describe, restored
 from course_lib.training.interrupts import StoppedBySignalError
 from course_lib.training.keeper import FolderUsedError
 from course_lib.training.lock import FolderInUseError, locked
@@ -80,15 +82,34 @@ def test_what_cannot_be_saved_is_found_before_the_first_step(tmp_path, monkeypat
     monkeypatch.setattr(keeper.Run, "advance", lambda run: pytest.fail("a step was taken"))
     with pytest.raises(TypeError, match="agent/beta is a set"):
         cartpole(tmp_path, 2)
-    with pytest.raises(ValueError, match="env_kwargs cannot be saved"):
-        train(
-            "Pendulum-v1",
-            SMALL,
-            UPDATE,
-            progress=False,
-            env_kwargs={"g": np.zeros(2)},
-            checkpoint_dir=tmp_path / "b",
-        )
+
+
+@pytest.mark.parametrize(
+    ("value", "where"),
+    [
+        (np.zeros(2), r"\['g'\] is array"),
+        ((1, 2), r"\['g'\] is \(1, 2\), of type tuple"),
+        ([1, {"a": (2,)}], r"\['g'\]\[1\]\['a'\] is \(2,\)"),
+        ({1: 2.0}, r"\['g'\] is \{1: 2.0\}"),
+        (np.float32(0.1), r"\['g'\] .*float32"),  # sums with it are rounded otherwise
+    ],
+)
+def test_an_argument_that_json_changes_is_named(value, where, tmp_path):
+    kept = dict(progress=False, env_kwargs={"g": value}, checkpoint_dir=tmp_path)
+    with pytest.raises(ValueError, match=f"env_kwargs cannot be saved .*: env_kwargs{where}"):
+        train("Pendulum-v1", SMALL, UPDATE, **kept)
+    assert not list(tmp_path.iterdir())
+
+
+def test_arguments_and_specs_come_back_as_they_were():
+    arguments = {"a": [1, 2.0, None, {"b": True}], "c": math.nan, "n": np.int64(3)}
+    assert repr(restored(describe("Pendulum-v1", arguments))[1]) == repr({**arguments, "n": 3})
+    spec = gym.make("Pendulum-v1", g=5.0).spec
+    assert restored(describe(spec, None)) == (spec, {})
+    spec.kwargs["g"] = (5.0,)
+    with pytest.raises(ValueError, match="a spec that JSON changes"):
+        restored(describe(spec, None))
+    assert restored(describe(spec, None), spec)[0] is spec
 
 
 # --- every way out --------------------------------------------------------------------------------
