@@ -120,6 +120,20 @@ def test_page_and_numbers_of_a_small_study_do_not_depend_on_the_time_it_took(tmp
     assert "failure rate" not in page  # there is no bar to fail
 
 
+def test_where_every_run_failed_the_reasons_are_told(tmp_path, capsys, monkeypatch):
+    (tmp_path / "study.toml").write_text(STUDY)
+    monkeypatch.setattr(
+        "course_lib.command_line.studies.run_study",
+        lambda study, *others, **more: dict.fromkeys(study.jobs, "OSError: no such simulator"),
+    )
+    out = tmp_path / "some" / "where"
+    assert main(["study", str(tmp_path / "study.toml"), "--out", str(out)]) == 1
+    assert "9 of 9 runs did not end: only-0000: OSError: no such simulator" in (
+        capsys.readouterr().err
+    )
+    assert "0 of 9 runs are there" in (out / "README.md").read_text()
+
+
 def committed():
     """Pages of the book's studies that are there, with an arm that has at least two runs each."""
     for folder in STUDIES:

@@ -35,7 +35,7 @@ def write_page(study: Study, folder: Path, page: Path, shown: str) -> Path:
     folder : Path
         Where its runs are.
     page : Path
-        The folder that ``README.md``, ``cost.md`` and the figures go to.
+        The folder that ``README.md``, ``cost.md`` and the figures go to; made if it does not exist.
     shown : str
         How it was run, for the first line.
 
@@ -44,6 +44,7 @@ def write_page(study: Study, folder: Path, page: Path, shown: str) -> Path:
     Path
         Of ``README.md``. It depends on the runs' numbers only; what they cost stands in ``cost.md``.
     """
+    page.mkdir(parents=True, exist_ok=True)  # where every run failed, none has made it
     asked = {(job.arm, job.seed) for job in study.jobs}
     records = [r for r in load_runs(folder) if (r["job"]["arm"], r["job"]["seed"]) in asked]
     job = study.jobs[0]
