@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from course_lib.command_line.main import main
-from course_lib.show.study_pages import write_page
+from course_lib.show.study_pages import write_exact_page, write_page
+from course_lib.show.tuning_page import main as write_tuning_page
 from course_lib.show.tuning_page import tuning_page
 from course_lib.training.study_file import read_study
 from course_lib.training.study_tables import final_score, has_collapsed
@@ -132,6 +133,29 @@ def test_where_every_run_failed_the_reasons_are_told(tmp_path, capsys, monkeypat
         capsys.readouterr().err
     )
     assert "0 of 9 runs are there" in (out / "README.md").read_text()
+
+
+def test_pages_are_utf_8_whatever_the_locale(tmp_path, monkeypatch):
+    # Where no encoding is named, pathlib asks this function, which then says "locale".
+    monkeypatch.setattr("io.text_encoding", lambda encoding, level=2: encoding or "ascii")
+    folder = tmp_path / "tuning" / "one"
+    (folder / "runs" / "größer").mkdir(parents=True)
+    text = STUDY.replace("Made up", "Größen").replace('"only"', '"größer"')
+    (folder / "study.toml").write_text(text, encoding="utf-8")
+    run = record("größer", 0, 60.0)
+    run["job"] |= {"algorithm": "ppo", "settings": {"hidden": [8]}}
+    (folder / "runs" / "größer" / "0000.json").write_text(json.dumps(run))
+    page = write_page(read_study(folder / "study.toml"), folder / "runs", folder, "this")
+    assert "# Größen" in page.read_text("utf-8")
+    assert "größer" in (folder / "cost.md").read_text("utf-8")
+    monkeypatch.setattr("sys.argv", ["tuning_page", str(tmp_path / "tuning")])
+    write_tuning_page()
+    assert "## Größen" in (tmp_path / "tuning.md").read_text("utf-8")
+
+    (folder / "study.toml").write_text('title = "Größen"\ndriver = "vine"\n', encoding="utf-8")
+    records = folder / "vine.json"
+    records.write_text(json.dumps({"study": {"driver": "vine"}, "rows": [{"estimate": "λ"}]}))
+    assert "| λ |" in write_exact_page(folder / "study.toml", records, folder).read_text("utf-8")
 
 
 def committed():

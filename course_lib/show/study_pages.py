@@ -70,9 +70,10 @@ def write_page(study: Study, folder: Path, page: Path, shown: str) -> Path:
         caption = _draw(study, records, table, env_id, picture)
         parts += [f"![{caption}]({picture.name})", caption]
     if records:
-        (page / "cost.md").write_text(f"# What it cost\n\n{markdown(cost_table(records))}\n")
+        cost = f"# What it cost\n\n{markdown(cost_table(records))}\n"
+        (page / "cost.md").write_text(cost, encoding="utf-8")
     file = page / "README.md"
-    file.write_text("\n\n".join(parts) + "\n")
+    file.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     return file
 
 
@@ -147,7 +148,7 @@ def write_exact_page(file: Path, records: Path, page: Path) -> Path:
         f"# {title}\n\nWritten by `make results STUDY={page.name}` from `{records.name}`; do not edit. "
         f"Numbers of the study: {numbers}.\n\n{markdown(table)}\n"
     )
-    (page / "README.md").write_text(text)
+    (page / "README.md").write_text(text, encoding="utf-8")
     return page / "README.md"
 
 
