@@ -21,6 +21,7 @@ from course_lib.training.study import connect, run_study
 from course_lib.training.study_file import read_study
 from course_lib.training.study_records import folder_of_agent, load_runs
 
+dask = pytest.importorskip("dask")
 pytest.importorskip("distributed")
 
 STUDY = """
@@ -133,11 +134,22 @@ def test_a_setting_younger_than_a_run_was_at_its_default_in_it(finished, file, t
         run_study(read_study(file), tmp_path / "runs", progress=False, run=never)
 
 
-def test_workers_keep_their_memory_and_have_one_thread():
+def test_workers_keep_their_memory_and_have_one_thread_and_dasks_settings_come_back():
+    changed = ("scheduler.allowed-failures", "nanny.pre-spawn-environ")
+    before = [dask.config.get(f"distributed.{name}") for name in changed]
     with connect(1, None) as client:
         seen = client.submit(lambda: dict(os.environ)).result()
+        assert client.cluster.scheduler.allowed_failures == 1
     assert "MALLOC_TRIM_THRESHOLD_" not in seen
     assert seen["OMP_NUM_THREADS"] == "1"
+    assert [dask.config.get(f"distributed.{name}") for name in changed] == before
+    assert before[0] != 1
+
+
+@pytest.mark.parametrize("processes", [0, -1, 1.5])
+def test_a_study_needs_a_process(processes, file, tmp_path):
+    with pytest.raises(ValueError, match="processes must be"):
+        run_study(read_study(file), tmp_path / "runs", processes=processes, progress=False)
 
 
 def test_a_smaller_version_takes_the_first_seeds(file):
