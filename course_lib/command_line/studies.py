@@ -27,7 +27,9 @@ def run_study_file(options: argparse.Namespace) -> None:
     file = Path(options.file)
     table = tomllib.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     if "driver" in table:
-        given = [f"--{name}" for name in ("seeds", "steps", "arm", "dask") if getattr(options, name)]
+        given = [
+            f"--{name}" for name in ("seeds", "steps", "arm", "dask") if getattr(options, name)
+        ]
         if given:
             raise ValueError(
                 f"{file} is a study on exact MDPs, which runs whole and on this machine: leave out "
