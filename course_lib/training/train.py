@@ -13,7 +13,7 @@ from ..algorithms import algorithm_of
 from ..algorithms.settings import Settings
 from ..experience.envs import BATCHED, EnvLike
 from ..kinds import Count, Natural, checked
-from .agents import agent_from, load_agent, versions
+from .agents import agent_from, library_versions, load_agent
 from .checkpoint import load_checkpoint
 from .environment import describe
 from .history import DIAGNOSTICS, History, episodes_table, updates_table
@@ -251,7 +251,7 @@ def _rehearse(run: Run) -> None:
 
 
 def _warn_of_other_versions(tree: dict[str, Any]) -> None:
-    now = versions()
+    now = library_versions()
     other = [f"{k} {v} (now {now[k]})" for k, v in tree["made_by"].items() if now[k] != v]
     if other:
         warnings.warn(
