@@ -13,7 +13,7 @@ from course_lib.show.study_pages import write_exact_page, write_page
 from course_lib.show.tuning_page import main as write_tuning_page
 from course_lib.show.tuning_page import tuning_page
 from course_lib.training.study_file import read_study
-from course_lib.training.study_tables import final_score, has_collapsed
+from course_lib.training.study_tables import arms_table, final_score, has_collapsed
 
 ROOT = Path(__file__).parents[1]
 STUDIES = [f.parent for f in sorted(ROOT.glob("results/*/study.toml"))]
@@ -97,6 +97,14 @@ def test_a_run_that_diverged_fails_with_its_last_evaluation():
     assert has_collapsed(run, threshold=50.0)
     assert not has_collapsed(record("only", 0, 60.0, on_the_way=(80.0,)), threshold=50.0)
     assert not has_collapsed(record("only", 0, 40.0, on_the_way=(45.0,)), threshold=50.0)
+
+
+def test_without_a_bar_no_run_is_said_to_have_failed(tmp_path):
+    (tmp_path / "study.toml").write_text(STUDY)
+    study, runs = read_study(tmp_path / "study.toml"), [record("only", 0, 40.0)]
+    about_failures = {"failures", "failed", "collapsed"}
+    assert about_failures < set(arms_table(study, runs, "CartPole-v1"))
+    assert not about_failures & set(arms_table(replace(study, solved={}), runs, "CartPole-v1"))
 
 
 def test_page_and_numbers_of_a_small_study_do_not_depend_on_the_time_it_took(tmp_path, capsys):
