@@ -51,7 +51,7 @@ def build(root: Path) -> Path:
 
 def table_of_contents(root: Path) -> list[str]:
     """The source files of ``_toc.yml``, in order, as paths below ``root``."""
-    contents = yaml.safe_load((root / "_toc.yml").read_text())
+    contents = yaml.safe_load((root / "_toc.yml").read_text("utf-8"))
     names = [contents["root"]]
 
     def collect(entries: list[dict]) -> None:
@@ -74,7 +74,7 @@ def source_of(name: str, root: Path) -> str:
 
 def is_executed(page: str, root: Path) -> bool:
     """Whether a page is a notebook that the book runs (exercise notebooks are not)."""
-    config = yaml.safe_load((root / "_config.yml").read_text())
+    config = yaml.safe_load((root / "_config.yml").read_text("utf-8"))
     excluded = config.get("execute", {}).get("exclude_patterns", [])
     path = PurePosixPath(page)
     return path.suffix == ".ipynb" and not any(path.match(pattern) for pattern in excluded)
@@ -88,7 +88,8 @@ def run_jupyter_book(root: Path) -> None:
     result = subprocess.run(
         command, cwd=root, capture_output=True, text=True, env={**os.environ, "NO_COLOR": "1"}
     )
-    (root / "_build" / "jupyter-book.log").write_text(result.stdout + "\n" + result.stderr)
+    log = root / "_build" / "jupyter-book.log"
+    log.write_text(f"{result.stdout}\n{result.stderr}", "utf-8")
     if result.returncode:
         shutil.rmtree(root / "_build" / "html", ignore_errors=True)
         raise BuildError(f"Jupyter Book found fault with the pages:\n{result.stderr.strip()}")

@@ -25,7 +25,7 @@ KL(old || new)."""
 
 def index(root: Path) -> str:
     """The text of the file."""
-    contents = yaml.safe_load((root / "_toc.yml").read_text())
+    contents = yaml.safe_load((root / "_toc.yml").read_text("utf-8"))
     known = equations(root)
     lines = [f"# {page_title(root, contents['root'])}", ""]
     lines += [f"> {line}" for line in SUMMARY.splitlines()]

@@ -37,7 +37,7 @@ FOOTER = '<div style="width: 100%; text-align: center; font-size: 8pt"><span cla
 def join(root: Path, pages: list[str], html: Path) -> str:
     """One HTML text with the articles of all pages, for a file in the folder of ``html``."""
     names = [PurePosixPath(page).with_suffix(".html").as_posix() for page in pages]
-    title = yaml.safe_load((root / "_config.yml").read_text())["title"]
+    title = yaml.safe_load((root / "_config.yml").read_text("utf-8"))["title"]
     head = BeautifulSoup((html / names[0]).read_text("utf-8"), "html.parser").head
     kept = [tag for tag in head.find_all(["link", "script"]) if _is_needed(tag)]
     for tag in kept:

@@ -19,7 +19,7 @@ ADDRESS = re.compile(r"https://[\w.-]+(?::\d+)?(?:/[\w.-]+)*/([\w.-]+)/([\w.-]+)
 
 def address(root: Path) -> str:
     """The repository's address, from ``_config.yml``."""
-    return yaml.safe_load((root / "_config.yml").read_text())["repository"]["url"]
+    return yaml.safe_load((root / "_config.yml").read_text("utf-8"))["repository"]["url"]
 
 
 def slug(url: str) -> str:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from book.sandbox_page import read_runs
 from course_lib.algorithms.agent import Agent
 from course_lib.algorithms.presets import preset
-from course_lib.training.checkpoint import write_atomically
+from course_lib.files import write_atomically
 from course_lib.training.evaluation import evaluate
 from course_lib.training.study_run import versions
 from course_lib.training.train import train

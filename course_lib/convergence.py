@@ -5,14 +5,12 @@ quadratic ``x^T A x / 2 - b^T x`` still is above its minimum.
 """
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from .checks import require_same_shape
-
-LinearOperator = Callable[[Tensor], Tensor]
+from .fisher import LinearOperator
 
 
 def quadratic(linear_operator: LinearOperator, b: Tensor, x: Tensor) -> float:

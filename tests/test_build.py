@@ -7,8 +7,9 @@ import pytest
 
 import book.build
 import book.notebooks
-from book.build import build, table_of_contents
+from book.build import build, is_executed, table_of_contents
 from book.notebooks import BuildError, open_cache, run_notebooks, stale_pages
+from book.repository import address
 
 nbformat = pytest.importorskip("nbformat")
 pytest.importorskip("jupyter_book")
@@ -346,3 +347,15 @@ def test_exercise_notebooks_are_pages_but_are_not_run():
     assert not book.build.is_executed("exercises/02_advantage_estimation.ipynb", ROOT)
     assert book.build.is_executed("chapters/02_advantage_estimation.ipynb", ROOT)
     assert not book.build.is_executed("intro.md", ROOT)
+
+
+def test_the_books_own_files_are_read_as_utf_8_whatever_the_locale(tmp_path, monkeypatch):
+    # Where no encoding is named, pathlib asks this function, which then says "locale".
+    monkeypatch.setattr("io.text_encoding", lambda encoding, level=2: encoding or "ascii")
+    (tmp_path / "größe.md").write_text("# Größe\n", "utf-8")
+    (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: größe\n", "utf-8")
+    config = "title: Größe\nrepository:\n  url: https://github.com/o/n\n"
+    (tmp_path / "_config.yml").write_text(config, "utf-8")
+    assert table_of_contents(tmp_path) == ["größe.md"]
+    assert not is_executed("größe.md", tmp_path)
+    assert address(tmp_path) == "https://github.com/o/n"

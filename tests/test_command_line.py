@@ -151,6 +151,17 @@ def test_the_default_folder_is_used(tmp_path, monkeypatch, capsys):
     assert "observations and rewards normalised" in capsys.readouterr().out
 
 
+def test_an_environment_of_the_course_takes_arguments_and_keeps_them(tmp_path, capsys):
+    out = tmp_path / "run"
+    arguments = ["train", "--algo", "ppo", "--env", "CartPoleSwingUp-v1", "--steps", "256", *SMALL]
+    assert run(*arguments, "--env-arg", "max_episode_steps=25", "--out", out, "--quiet") == 0
+    assert run("resume", out, "--steps", "512", "--quiet") == 0
+    assert run("evaluate", out, "--episodes", "2") == 0, capsys.readouterr().err
+    lengths = pd.read_csv(out / "episodes.csv")["length"]
+    assert lengths.max() == 25
+    assert len(lengths) >= 512 // 25 - 4  # each copy is in an episode at the end
+
+
 def test_a_run_is_evaluated_filmed_plotted_and_goes_on(tmp_path, capsys):
     out = tmp_path / "run"
     arguments = ["train", "--algo", "ppo", "--env", "CartPole-v1", "--steps", "640", *SMALL]

@@ -5,8 +5,14 @@ import json
 import numpy as np
 import pytest
 
+from course_lib.algorithms.ppo import PPOSettings
 from course_lib.training import evidence as module
+from course_lib.training import ladder_evidence
+from course_lib.training.ablation_evidence import ablation
 from course_lib.training.evidence import PACKAGED, SOURCES, evidence
+from course_lib.training.run import Run
+from course_lib.training.study_records import write_run
+from course_lib.training.study_run import Job, run_job
 
 
 @pytest.mark.parametrize("name", SOURCES)
@@ -75,6 +81,31 @@ def test_the_ablation_sorts_every_arm_by_its_baseline_and_its_switch():
                 for run, record in zip(runs, whole, strict=True):
                     assert run["score"] == pytest.approx(final_score(record), abs=0.006)
                     assert run["kl"] == record["updates"]["kl"]
+
+
+def test_a_run_that_diverged_is_evidence_without_instruments(tmp_path, monkeypatch):
+    def diverges(run):
+        raise FloatingPointError("the loss is nan")
+
+    monkeypatch.setattr(Run, "advance", diverges)
+    job = Job("ppo-swingup-all", "CartPole-v1", PPOSettings(n_envs=2, horizon=8), 32, 0, 16, 1)
+    record = run_job(job)
+    assert "the loss is nan" in record["diverged"]
+    study = """
+title = "One arm"
+evaluate_every = 16
+solved = { CartPole-v1 = 200 }
+arms = [{ name = "ppo-swingup-all", algorithm = "ppo", env = "CartPole-v1", steps = 32, seeds = [0, 1] }]
+"""
+    for name, arm in (("ablation", job.arm), ("ladder", ladder_evidence.QUIZ[0][0])):
+        record["job"]["arm"] = arm
+        write_run(dict(record), tmp_path / name / "runs" / arm / "0000.json")
+        (tmp_path / name / "study.toml").write_text(study)
+    (run,) = ablation(tmp_path)["ppo-swingup"]["all"][""]
+    assert run["diverged"]
+    assert run["kl"] == run["explained_variance"] == []
+    (asked,) = ladder_evidence.quiz(tmp_path)
+    assert asked["updates"] == {key: [] for key in ("step", *ladder_evidence.KEPT)}
 
 
 def test_what_tuning_cost_is_counted_from_its_runs():

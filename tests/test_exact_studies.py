@@ -174,3 +174,14 @@ def test_the_command_runs_a_driver_once(tmp_path, capsys):
     file.write_text(text.replace("damping", "dampening"))
     assert main(["study", str(file)]) == 1
     assert "given other arguments" in capsys.readouterr().err
+
+
+def test_the_command_runs_no_smaller_version_of_a_driver(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "study.toml"
+    file.write_text('title = "t"\ndriver = "vine"\n')
+    assert main(["study", str(file), "--seeds", "1", "--steps", "9", "--arm", "a"]) == 1
+    assert "runs whole and on this machine: leave out --seeds, --steps, --arm" in (
+        capsys.readouterr().err
+    )
+    assert list(tmp_path.iterdir()) == [file]

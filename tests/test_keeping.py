@@ -1,7 +1,9 @@
 """What a run keeps, and when: on every way out, in one folder, by one writer, beside readers."""
 
 import dataclasses
+import math
 import os
+import pickle
 import signal
 import threading
 
@@ -23,9 +25,11 @@ from course_lib.training import (
 )
 from course_lib.training.agents import agent_state
 from course_lib.training.checkpoint import INDEX, load_checkpoint, save_checkpoint
+from course_lib.training.environment import describe, restored
+from course_lib.training.evaluation import UnfinishedEpisodesError
 from course_lib.training.interrupts import StoppedBySignalError
 from course_lib.training.keeper import FolderUsedError
-from course_lib.training.lock import FolderInUseError, locked
+from course_lib.training.lock import FolderInUseError, FolderLock, locked
 
 SMALL = PPOSettings(
     n_envs=2, horizon=16, epochs=1, minibatch_size=16, hidden=(8,), anneal_learning_rate=False
@@ -80,15 +84,34 @@ def test_what_cannot_be_saved_is_found_before_the_first_step(tmp_path, monkeypat
     monkeypatch.setattr(keeper.Run, "advance", lambda run: pytest.fail("a step was taken"))
     with pytest.raises(TypeError, match="agent/beta is a set"):
         cartpole(tmp_path, 2)
-    with pytest.raises(ValueError, match="env_kwargs cannot be saved"):
-        train(
-            "Pendulum-v1",
-            SMALL,
-            UPDATE,
-            progress=False,
-            env_kwargs={"g": np.zeros(2)},
-            checkpoint_dir=tmp_path / "b",
-        )
+
+
+@pytest.mark.parametrize(
+    ("value", "where"),
+    [
+        (np.zeros(2), r"\['g'\] is array"),
+        ((1, 2), r"\['g'\] is \(1, 2\), of type tuple"),
+        ([1, {"a": (2,)}], r"\['g'\]\[1\]\['a'\] is \(2,\)"),
+        ({1: 2.0}, r"\['g'\] is \{1: 2.0\}"),
+        (np.float32(0.1), r"\['g'\] .*float32"),  # sums with it are rounded otherwise
+    ],
+)
+def test_an_argument_that_json_changes_is_named(value, where, tmp_path):
+    kept = dict(progress=False, env_kwargs={"g": value}, checkpoint_dir=tmp_path)
+    with pytest.raises(ValueError, match=f"env_kwargs cannot be saved .*: env_kwargs{where}"):
+        train("Pendulum-v1", SMALL, UPDATE, **kept)
+    assert not list(tmp_path.iterdir())
+
+
+def test_arguments_and_specs_come_back_as_they_were():
+    arguments = {"a": [1, 2.0, None, {"b": True}], "c": math.nan, "n": np.int64(3)}
+    assert repr(restored(describe("Pendulum-v1", arguments))[1]) == repr({**arguments, "n": 3})
+    spec = gym.make("Pendulum-v1", g=5.0).spec
+    assert restored(describe(spec, None)) == (spec, {})
+    spec.kwargs["g"] = (5.0,)
+    with pytest.raises(ValueError, match="a spec that JSON changes"):
+        restored(describe(spec, None))
+    assert restored(describe(spec, None), spec)[0] is spec
 
 
 # --- every way out --------------------------------------------------------------------------------
@@ -124,6 +147,48 @@ def test_an_error_in_the_callback_loses_nothing(error, tmp_path):
     assert f"the checkpoint in {tmp_path} is of step 96" in str(caught.value.__notes__)
     whole = cartpole(None, 5)
     assert same_agent(resume(tmp_path, progress=False, total_steps=5 * UPDATE).agent, whole.agent)
+
+
+@pytest.mark.parametrize("call", [0, 3, 5])
+def test_an_error_in_the_callback_names_the_steps_that_were_taken(call, tmp_path):
+    def fail(step, agent):
+        if step == call * UPDATE:
+            raise ValueError("no")
+
+    message = (
+        rf"stopped by step {call * UPDATE}: no \(the checkpoint in .* of step {call * UPDATE}\)"
+    )
+    with pytest.raises(ValueError, match=message):
+        cartpole(tmp_path, 5, callback=fail)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_the_last_update_finds_the_run_finished(number, tmp_path):
+    def callback(step, agent):
+        if step == 3 * UPDATE:
+            signal.raise_signal(number)
+
+    try:
+        assert len(cartpole(tmp_path, 3, callback=callback).updates) == 3
+    except StoppedBySignalError as error:  # pytest would take it for a Ctrl-C of its own
+        pytest.fail(str(error))
+    with pytest.raises(StoppedBySignalError, match="after 96 steps"):
+        cartpole(tmp_path / "longer", 4, callback=callback)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        StoppedBySignalError("stopped after 7 steps", 15),
+        UnfinishedEpisodesError("not ended", np.array([1.0, 2.0]), np.array([True, False])),
+    ],
+)
+def test_errors_come_back_from_another_process(error):
+    error.add_note("what is kept")
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is type(error)
+    assert str(again) == str(error)
+    assert repr(vars(again)) == repr(vars(error))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -212,6 +277,28 @@ def test_only_what_the_index_names_is_removed(tmp_path):
     resume(tmp_path, progress=False, total_steps=4 * UPDATE)
     assert mine.read_bytes() == b"mine"
     assert not copy.exists()
+
+
+def test_what_a_killed_writer_left_is_removed(tmp_path):
+    stop = lambda step, agent: step == 2 * UPDATE  # noqa: E731
+    cartpole(tmp_path, 4, callback=stop, evaluate_every=1)
+    left = [
+        place / name
+        for place in (tmp_path, tmp_path / "best")
+        for name in (
+            "step-0000000096-0123abcd.safetensors",
+            ".step-0000000096-0123abcd.safetensors.77.part",
+        )
+    ]
+    for file in left:
+        file.write_bytes(b"of a writer that was killed before its index was there")
+    resume(tmp_path, progress=False)
+    kept = keeper.Keeper(FolderLock(tmp_path, -1))
+    kept.lock.require_held = lambda: None
+    kept.run = keeper.Run("CartPole-v1", SMALL, 1, 0, "numpy")
+    kept.offer_best(kept.run.agent, 501.0)  # better than any
+    assert not [file for file in left if file.exists()]
+    assert len(list(tmp_path.rglob("*step-*"))) == 2
 
 
 def test_one_folder_has_one_writer_and_any_readers(tmp_path):
@@ -393,6 +480,14 @@ def test_functions_and_specs_make_environments_and_a_function_is_given_again(tmp
         resume(tmp_path / "f", progress=False)
     assert same_agent(resume(tmp_path / "f", progress=False, env=heavy).agent, whole.agent)
     assert load_history(tmp_path / "f").env_id == "heavy"
+
+
+def test_arguments_change_an_environment_of_the_course_and_are_kept(tmp_path):
+    arguments = {"sutton_barto_reward": True}
+    whole = cartpole(None, 4, env_kwargs=arguments)
+    assert set(whole.episodes["return"]) == {-1.0}
+    cartpole(tmp_path, 4, env_kwargs=arguments, callback=lambda step, agent: step == 2 * UPDATE)
+    assert same_agent(resume(tmp_path, progress=False).agent, whole.agent)
 
 
 def test_an_older_library_is_named(tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """Statistics over seeds, against closed forms and counts by hand."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -60,6 +61,31 @@ def test_what_has_no_interval_is_refused(strata):
         bootstrap_interval(strata)
 
 
+@pytest.mark.parametrize("alone", [[[3.0]], [[3.0], [-4.0]]])
+def test_a_stratum_of_one_run_is_in_every_resample(alone):
+    rest = np.arange(9.0)
+    value, low, high = bootstrap_interval([*alone, rest], np.mean)
+    n, fixed = len(rest) + len(alone), np.sum(alone)
+    own = bootstrap_interval([rest], np.mean)  # the same draws
+    np.testing.assert_allclose((value, low, high), (np.array(own) * len(rest) + fixed) / n)
+    assert low < value < high
+
+
+@pytest.mark.parametrize("level", [0, 1, 2, -0.5, math.nan])
+def test_a_level_is_a_share(level):
+    for interval in (lambda: bootstrap_interval([[1.0, 2.0]], level=level),
+                     lambda: failure_rate([1.0, 2.0], 1.5, level)):  # fmt: skip
+        with pytest.raises(ValueError, match="level must"):
+            interval()
+
+
+def test_no_resamples_and_no_threshold_are_refused():
+    with pytest.raises(ValueError, match="resamples must be at least 1"):
+        bootstrap_interval([[1.0, 2.0]], resamples=0)
+    with pytest.raises(ValueError, match="threshold must be finite, not nan"):
+        failure_rate([1.0, 2.0], math.nan)
+
+
 @given(st.integers(0, 30), st.integers(1, 30))
 def test_wilson_limits_solve_their_quadratic(failed, others):
     n = failed + others
@@ -99,5 +125,6 @@ def test_comparisons_refuse_what_is_not_a_score():
         performance_profile([1, np.nan], [0])
     with pytest.raises(ValueError, match="finite and of shape"):
         probability_of_improvement([], [1])
-    with pytest.raises(ValueError, match="at least 1"):
-        expected_best([1], 0)
+    for k in (0, 1.5, math.nan):
+        with pytest.raises(ValueError, match="k must be"):
+            expected_best([1], k)

@@ -21,6 +21,7 @@ from course_lib.training.study import connect, run_study
 from course_lib.training.study_file import read_study
 from course_lib.training.study_records import folder_of_agent, load_runs
 
+dask = pytest.importorskip("dask")
 pytest.importorskip("distributed")
 
 STUDY = """
@@ -133,11 +134,22 @@ def test_a_setting_younger_than_a_run_was_at_its_default_in_it(finished, file, t
         run_study(read_study(file), tmp_path / "runs", progress=False, run=never)
 
 
-def test_workers_keep_their_memory_and_have_one_thread():
+def test_workers_keep_their_memory_and_have_one_thread_and_dasks_settings_come_back():
+    changed = ("scheduler.allowed-failures", "nanny.pre-spawn-environ")
+    before = [dask.config.get(f"distributed.{name}") for name in changed]
     with connect(1, None) as client:
         seen = client.submit(lambda: dict(os.environ)).result()
+        assert client.cluster.scheduler.allowed_failures == 1
     assert "MALLOC_TRIM_THRESHOLD_" not in seen
     assert seen["OMP_NUM_THREADS"] == "1"
+    assert [dask.config.get(f"distributed.{name}") for name in changed] == before
+    assert before[0] != 1
+
+
+@pytest.mark.parametrize("processes", [0, -1, 1.5])
+def test_a_study_needs_a_process(processes, file, tmp_path):
+    with pytest.raises(ValueError, match="processes must be"):
+        run_study(read_study(file), tmp_path / "runs", processes=processes, progress=False)
 
 
 def test_a_smaller_version_takes_the_first_seeds(file):
@@ -228,12 +240,54 @@ grid = { learning_rate = [0.1, 0.2], max_kl = ["None", 0.5] }
         ('name = "other"', 'name = "short"', "arm short: another arm has this name"),
         ("seeds = [5, 6]", "", "arm other: seeds missing"),
         ("title = ", "title ", "study.toml is not TOML"),
+        ("episodes = 2", "episodes = 0", "study.toml: episodes must be at least 1, not 0"),
+        ("every = 256", "every = -5", "study.toml: evaluate_every must be at least 1, not -5"),
+        ("episodes = 3", "episodes = 2.5", "study.toml: final_episodes must be an integer"),
+        (
+            "episodes = 3",
+            "episodes = 3\nsolved = { x = 'a' }",
+            "study.toml: solved.x must be a number, not 'a'",
+        ),
+        ('"Two arms"', "2", "study.toml: title must be a string, not 2"),
+        ("steps = 1024", "steps = -2000", "arm short: steps must be at least 1, not -2000"),
+        ("[0, 3]", "5", r"arm short: seeds must be \[first, first that is left out\], not 5"),
+        ("[0, 3]", "[0, 1, 3]", r"arm short: seeds must be \[first, .*, not \[0, 1, 3\]"),
+        ("[0, 3]", "[3, 3]", r"arm short: seeds, .*, are none: \[3, 3\]"),
+        ("[0, 3]", "[-3, 1]", "arm short: seeds must be at least 0, not -3"),
+        ("keep = [5]", "keep = 5", "arm other: keep must be a list of seeds, not 5"),
+        ("keep = [5]", "keep = ['5']", "arm other: keep must be an integer, not '5'"),
+        ("keep = [5]", "preset = 1", "arm other: preset must be True or False, not 1"),
+        ("keep = [5]", "evaluate_every = 0", "arm other: evaluate_every must be at least 1"),
+        ("keep = [5]", "grid = []", r"arm other: grid must be a table, not \[\]"),
+        ("keep = [5]", "grid = { gamma = [] }", "arm other: grid needs lists of values"),
+        ("keep = [5]", "grid = { gamma = [1, 1] }", "arm other-gamma=1: another arm has this name"),
+        ("keep = [5]", "variants = { a = 1 }", "arm other: variants.a must be a table, not 1"),
+        ("keep = [5]", "variants = {}", "arm other: variants are none"),
+        ("{ n_envs = 4, horizon = 64 }", "4", "arm other: settings must be a table, not 4"),
+        ('"a2c"', "2", "arm other: algorithm must be a string, not 2"),
+        ('"other"', "7", "arm 7: name must be a string, not 7"),
+        ('"other"', '"../../esc"', r"name must be that of one folder, not '\.\./\.\./esc'"),
+        ('"other"', '".."', r"name must be that of one folder, not '\.\.'"),
+        ('"other"', '""', "name must be that of one folder, not ''"),
     ],
 )
 def test_a_faulty_file_is_refused_by_name(file, old, new, message):
     file.write_text(STUDY.replace(old, new))
     with pytest.raises(ValueError, match=message):
         read_study(file)
+
+
+@pytest.mark.parametrize("arms", ["[arms]\nname = 'a'", "arms = []", "arms = [3]"])
+def test_a_file_without_a_list_of_arms_is_refused(arms, file):
+    file.write_text(STUDY.split("[[arms]]")[0] + arms)
+    with pytest.raises(ValueError, match=r"it has no arms: .*\[\[arms\]\]|an arm must be a table"):
+        read_study(file)
+
+
+@pytest.mark.parametrize("wrong", [dict(seeds=0), dict(seeds=-1), dict(steps=-5)])
+def test_no_version_is_smaller_than_one(wrong, file):
+    with pytest.raises(ValueError, match=f"{next(iter(wrong))} must be at least 1"):
+        read_study(file).smaller(**wrong)
 
 
 def dies(job):

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from course_lib.command_line.main import main
-from course_lib.show.study_pages import write_page
+from course_lib.show.study_pages import write_exact_page, write_page
+from course_lib.show.tuning_page import main as write_tuning_page
 from course_lib.show.tuning_page import tuning_page
 from course_lib.training.study_file import read_study
-from course_lib.training.study_tables import final_score, has_collapsed
+from course_lib.training.study_tables import arms_table, final_score, has_collapsed
 
 ROOT = Path(__file__).parents[1]
 STUDIES = [f.parent for f in sorted(ROOT.glob("results/*/study.toml"))]
@@ -98,6 +99,14 @@ def test_a_run_that_diverged_fails_with_its_last_evaluation():
     assert not has_collapsed(record("only", 0, 40.0, on_the_way=(45.0,)), threshold=50.0)
 
 
+def test_without_a_bar_no_run_is_said_to_have_failed(tmp_path):
+    (tmp_path / "study.toml").write_text(STUDY)
+    study, runs = read_study(tmp_path / "study.toml"), [record("only", 0, 40.0)]
+    about_failures = {"failures", "failed", "collapsed"}
+    assert about_failures < set(arms_table(study, runs, "CartPole-v1"))
+    assert not about_failures & set(arms_table(replace(study, solved={}), runs, "CartPole-v1"))
+
+
 def test_page_and_numbers_of_a_small_study_do_not_depend_on_the_time_it_took(tmp_path, capsys):
     small = "settings = { n_envs = 4, horizon = 64, epochs = 1 }\n"
     text = (
@@ -118,6 +127,43 @@ def test_page_and_numbers_of_a_small_study_do_not_depend_on_the_time_it_took(tmp
     page = write_page(study, tmp_path / "one" / "runs", tmp_path, "this").read_text()
     assert "2 of 2 runs are there" in page
     assert "failure rate" not in page  # there is no bar to fail
+
+
+def test_where_every_run_failed_the_reasons_are_told(tmp_path, capsys, monkeypatch):
+    (tmp_path / "study.toml").write_text(STUDY)
+    monkeypatch.setattr(
+        "course_lib.command_line.studies.run_study",
+        lambda study, *others, **more: dict.fromkeys(study.jobs, "OSError: no such simulator"),
+    )
+    out = tmp_path / "some" / "where"
+    assert main(["study", str(tmp_path / "study.toml"), "--out", str(out)]) == 1
+    assert "9 of 9 runs did not end: only-0000: OSError: no such simulator" in (
+        capsys.readouterr().err
+    )
+    assert "0 of 9 runs are there" in (out / "README.md").read_text()
+
+
+def test_pages_are_utf_8_whatever_the_locale(tmp_path, monkeypatch):
+    # Where no encoding is named, pathlib asks this function, which then says "locale".
+    monkeypatch.setattr("io.text_encoding", lambda encoding, level=2: encoding or "ascii")
+    folder = tmp_path / "tuning" / "one"
+    (folder / "runs" / "größer").mkdir(parents=True)
+    text = STUDY.replace("Made up", "Größen").replace('"only"', '"größer"')
+    (folder / "study.toml").write_text(text, encoding="utf-8")
+    run = record("größer", 0, 60.0)
+    run["job"] |= {"algorithm": "ppo", "settings": {"hidden": [8]}}
+    (folder / "runs" / "größer" / "0000.json").write_text(json.dumps(run))
+    page = write_page(read_study(folder / "study.toml"), folder / "runs", folder, "this")
+    assert "# Größen" in page.read_text("utf-8")
+    assert "größer" in (folder / "cost.md").read_text("utf-8")
+    monkeypatch.setattr("sys.argv", ["tuning_page", str(tmp_path / "tuning")])
+    write_tuning_page()
+    assert "## Größen" in (tmp_path / "tuning.md").read_text("utf-8")
+
+    (folder / "study.toml").write_text('title = "Größen"\ndriver = "vine"\n', encoding="utf-8")
+    records = folder / "vine.json"
+    records.write_text(json.dumps({"study": {"driver": "vine"}, "rows": [{"estimate": "λ"}]}))
+    assert "| λ |" in write_exact_page(folder / "study.toml", records, folder).read_text("utf-8")
 
 
 def committed():

@@ -19,12 +19,22 @@ def run_study_file(options: argparse.Namespace) -> None:
 
     Raises
     ------
+    ValueError
+        If a smaller version of a study on exact MDPs is asked for: there is none.
     RuntimeError
         If a run did not come to an end; the others did, and are kept.
     """
     file = Path(options.file)
     table = tomllib.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     if "driver" in table:
+        given = [
+            f"--{name}" for name in ("seeds", "steps", "arm", "dask") if getattr(options, name)
+        ]
+        if given:
+            raise ValueError(
+                f"{file} is a study on exact MDPs, which runs whole and on this machine: leave out "
+                f"{', '.join(given)}"
+            )
         records = run_exact_study(table, folder_of(file, options))
         print(f"records are in {records}")
         print(f"tables are in {write_exact_page(file, records, page_of(records.parent))}")

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..files import write_atomically
 from .grpo import GRPO
 from .ppo import PPO
 from .rloo import RLOO
@@ -106,9 +107,7 @@ def waiting(folder: Path, arms: Sequence[str]) -> Iterator[tuple[int, str, Path]
 def write_whole(record: dict[str, Any], file: Path) -> None:
     """Write a record, whole or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f".{file.name}.{os.getpid()}.part")
-    part.write_text(json.dumps(record) + "\n")
-    os.replace(part, file)
+    write_atomically(file, (json.dumps(record) + "\n").encode())
 
 
 def load_records(folder: str | os.PathLike) -> dict[str, list[dict[str, Any]]]:

@@ -20,7 +20,7 @@ import numpy as np
 from ..algorithms import ALGORITHMS, completed
 from ..algorithms.agent import Agent
 from ..algorithms.presets import preset
-from ..training.checkpoint import write_atomically
+from ..files import write_atomically
 from ..training.lock import locked
 from ..training.study_run import versions
 from ..training.train import train

@@ -35,7 +35,7 @@ def write_page(study: Study, folder: Path, page: Path, shown: str) -> Path:
     folder : Path
         Where its runs are.
     page : Path
-        The folder that ``README.md``, ``cost.md`` and the figures go to.
+        The folder that ``README.md``, ``cost.md`` and the figures go to; made if it does not exist.
     shown : str
         How it was run, for the first line.
 
@@ -44,6 +44,7 @@ def write_page(study: Study, folder: Path, page: Path, shown: str) -> Path:
     Path
         Of ``README.md``. It depends on the runs' numbers only; what they cost stands in ``cost.md``.
     """
+    page.mkdir(parents=True, exist_ok=True)  # where every run failed, none has made it
     asked = {(job.arm, job.seed) for job in study.jobs}
     records = [r for r in load_runs(folder) if (r["job"]["arm"], r["job"]["seed"]) in asked]
     job = study.jobs[0]
@@ -69,9 +70,10 @@ def write_page(study: Study, folder: Path, page: Path, shown: str) -> Path:
         caption = _draw(study, records, table, env_id, picture)
         parts += [f"![{caption}]({picture.name})", caption]
     if records:
-        (page / "cost.md").write_text(f"# What it cost\n\n{markdown(cost_table(records))}\n")
+        cost = f"# What it cost\n\n{markdown(cost_table(records))}\n"
+        (page / "cost.md").write_text(cost, encoding="utf-8")
     file = page / "README.md"
-    file.write_text("\n\n".join(parts) + "\n")
+    file.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     return file
 
 
@@ -146,7 +148,7 @@ def write_exact_page(file: Path, records: Path, page: Path) -> Path:
         f"# {title}\n\nWritten by `make results STUDY={page.name}` from `{records.name}`; do not edit. "
         f"Numbers of the study: {numbers}.\n\n{markdown(table)}\n"
     )
-    (page / "README.md").write_text(text)
+    (page / "README.md").write_text(text, encoding="utf-8")
     return page / "README.md"
 
 

@@ -64,7 +64,7 @@ def tuning_page(folder: Path) -> str:
 
 def main() -> None:
     folder = Path(sys.argv[1])
-    folder.with_suffix(".md").write_text(tuning_page(folder))
+    folder.with_suffix(".md").write_text(tuning_page(folder), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -21,9 +21,9 @@ def ablation(results: Path) -> dict[str, Any]:
         Group such as ``"ppo-swingup"`` -> ``algorithm``, ``env_id``, ``steps``, ``bar``, and the
         baselines ``"all"`` and ``"none"``. A baseline maps ``""`` to its own runs, and the name of
         each of the nine switches to those of the arm in which it alone was turned off, or on. A run
-        has ``seed``, ``step`` and ``mean`` of its evaluations, ``kl`` and ``explained_variance`` of the updates they followed,
-        ``score`` and ``sampled`` (final means without and with noise), ``cpu_seconds`` (evaluations
-        left out) and ``diverged``.
+        has ``seed``, ``step`` and ``mean`` of its evaluations, ``kl`` and ``explained_variance`` of
+        the updates they followed (empty for a run that diverged), ``score`` and ``sampled`` (final
+        means without and with noise), ``cpu_seconds`` (evaluations left out) and ``diverged``.
     """
     study = read_study(results / "ablation" / "study.toml")
     groups: dict[str, Any] = {}
@@ -50,8 +50,7 @@ def _compact(record: dict[str, Any]) -> dict[str, Any]:
         "seed": record["job"]["seed"],
         "step": record["evaluations"]["step"],
         "mean": [round(x, 1) for x in record["evaluations"]["mean"]],
-        "kl": record["updates"]["kl"],
-        "explained_variance": record["updates"]["explained_variance"],
+        **{key: record["updates"].get(key, []) for key in ("kl", "explained_variance")},
         "score": score,
         "sampled": score if record["diverged"] else round(final_score(record, "sampled"), 2),
         "cpu_seconds": record["made"]["cpu_seconds"],

@@ -79,7 +79,7 @@ def agent_state(agent: Agent) -> dict[str, Any]:
     moments = agent.optimizer.state_dict()["state"]
     normalizer = agent.normalizer and agent.normalizer.statistics.get_state()
     return {
-        "made_by": versions(),
+        "made_by": library_versions(),
         "recipe": {
             "algorithm": algorithm_of(settings),
             "settings": asdict(settings),
@@ -117,7 +117,7 @@ def _copies(tensors: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def versions() -> dict[str, str]:
+def library_versions() -> dict[str, str]:
     """Versions of what decides the numbers of a run."""
     modules = {"torch": torch, "numpy": np, "gymnasium": gym}
     return {"course_lib": __version__, **{k: str(m.__version__) for k, m in modules.items()}}

@@ -17,9 +17,13 @@ import safetensors.numpy
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..files import write_atomically
+
 FORMAT = 2
 INDEX = "checkpoint.json"
 _HEAD = re.compile(rb'\{"digest": "([0-9a-f]{64})",\n')
+#: A file of arrays, or as much of one as was written.
+_ARRAYS = re.compile(r"step-\d{10,}-[0-9a-f]{8}\.safetensors|\.step-.*\.safetensors\.\d+\.part")
 
 
 def save_checkpoint(directory: str | os.PathLike, tree: dict[str, Any], step: int) -> Path:
@@ -140,17 +144,16 @@ def step_of_checkpoint(directory: str | os.PathLike) -> int | None:
     return _read_index(Path(directory) / INDEX)["step"]
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all; until it is there, an older one of this name stays."""
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+def remove_orphans(directory: Path) -> None:
+    """Remove arrays that the index does not name, which writers that were killed have left.
+
+    For whoever holds the folder's lock: what a writer has written of its arrays is there before its
+    index is. Errors as `load_checkpoint`.
+    """
+    named = _read_index(directory / INDEX)["arrays"]
+    for file in directory.iterdir():
+        if _ARRAYS.fullmatch(file.name) and file.name != named:
+            file.unlink(missing_ok=True)
 
 
 def _read_index(path: Path) -> dict[str, Any]:

@@ -39,6 +39,10 @@ class UnfinishedEpisodesError(RuntimeError):
         super().__init__(message)
         self.returns, self.finished = returns, finished
 
+    def __reduce__(self) -> tuple:
+        # Exceptions are made again from their message alone, unless they say otherwise.
+        return type(self), (self.args[0], self.returns, self.finished), self.__dict__
+
 
 def evaluate(
     policy: Policy | Agent,

@@ -14,6 +14,7 @@ import numpy as np
 from ..exact import gaps
 from ..exact.ledger import ledger_features, ledger_mdp, policy_gradient
 from ..exact.path_estimates import single_path, vine
+from ..files import write_atomically
 
 
 def gap_ledger(
@@ -144,10 +145,9 @@ def run_exact_study(table: dict[str, Any], folder: str | os.PathLike) -> Path:
     except TypeError as error:
         raise ValueError(f"the driver {name} was given other arguments: {error}") from error
     file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f".{file.name}.{os.getpid()}.part")
     lines = ",\n".join(json.dumps(row) for row in rows)
-    part.write_text(f'{{"study": {json.dumps(asked)}, "rows": [\n{lines}\n]}}\n')
-    os.replace(part, file)
+    text = f'{{"study": {json.dumps(asked)}, "rows": [\n{lines}\n]}}\n'
+    write_atomically(file, text.encode())
     return file
 
 

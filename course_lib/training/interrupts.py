@@ -20,6 +20,10 @@ class StoppedBySignalError(KeyboardInterrupt):
         super().__init__(message)
         self.signal = number
 
+    def __reduce__(self) -> tuple:
+        # Exceptions are made again from their message alone, unless they say otherwise.
+        return type(self), (self.args[0], self.signal), self.__dict__
+
 
 class StopRequest:
     """Which signal asked for an end, if one did."""

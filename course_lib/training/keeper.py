@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 
 from ..algorithms.agent import Agent
+from ..files import write_atomically
 from .agents import save_agent
 from .checkpoint import (
     has_checkpoint,
     load_checkpoint,
+    remove_orphans,
     save_checkpoint,
     step_of_checkpoint,
-    write_atomically,
 )
 from .history import episodes_table, updates_table
 from .lock import FolderLock, locked
@@ -58,6 +59,7 @@ class Keeper:
             step = updates * self.run.rollout_steps
             save_checkpoint(self.lock.directory, self.run.get_state(self.noted), step)
             self.saved_updates = updates
+            remove_orphans(self.lock.directory)
         started = time.perf_counter()
         if updates and (tables or started >= self.tables_due):
             write_tables(self.lock.directory, self.run.rows[:updates], self.run.episodes[:updates])
@@ -90,6 +92,7 @@ class Keeper:
         if best is None or evaluation > best:
             self.lock.require_held()
             save_agent(agent, place, evaluation=evaluation, step=self.run.step)
+            remove_orphans(place)
 
 
 @contextlib.contextmanager

@@ -82,10 +82,13 @@ def falling_radius(results: Path) -> list[dict[str, Any]]:
 
 
 def quiz(results: Path) -> list[dict[str, Any]]:
-    """The runs of `QUIZ` with their instruments, as far as they are there: every update's record."""
+    """The runs of `QUIZ` with their instruments, as far as they are there.
+
+    The instruments, ``updates``, are `KEPT` by ``step``; all are empty for a run that diverged.
+    """
     found = {}
     for record in load_runs(results / "ladder" / "runs", [arm for arm, _ in QUIZ]):
-        updates = {key: record["updates"][key] for key in ("step", *KEPT)}
+        updates = {key: record["updates"].get(key, []) for key in ("step", *KEPT)}
         key = record["job"]["arm"], record["job"]["seed"]
         found[key] = {**_compact(record), "arm": key[0], "updates": updates}
     return [found[key] for key in QUIZ if key in found]

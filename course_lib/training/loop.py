@@ -43,14 +43,14 @@ def advance_to_the_end(
     Raises
     ------
     StoppedBySignalError
-        If a signal asked for an end; all that was done is saved.
+        If a signal asked for an end before the last update was done; all that was done is saved.
     Exception
         What ends a run otherwise. Its message, or its note, says what is kept.
     """
     # tqdm's notebook form does not look at its own environment variable.
     hidden = not progress or bool(os.environ.get("TQDM_DISABLE"))
     started = time.perf_counter() - run.seconds
-    first = run.updates_done
+    first, reached = run.updates_done, run.step
     with (
         deferred_stops(keeper.directory is not None) as stop,
         tqdm(
@@ -64,6 +64,7 @@ def advance_to_the_end(
             stopped = at_the_start and _says_stop(callback, run)
             while run.updates_done < run.n_updates and not stopped:
                 _require_going_on(stop, run)
+                reached = run.step + run.rollout_steps  # an error in here is of this update
                 run.advance()
                 _evaluate_if_due(run, keeper)
                 run.seconds = time.perf_counter() - started
@@ -76,9 +77,10 @@ def advance_to_the_end(
                 bar.set_postfix_str(f"mean return {mean_return:.1f}", refresh=False)
                 stopped = _says_stop(callback, run)
             keeper.save(tables=True)
-            _require_going_on(stop, run)
+            if run.updates_done < run.n_updates:
+                _require_going_on(stop, run)
         except BaseException as error:
-            _explain(error, run, keeper.save_what_can_be_saved())
+            _explain(error, reached, keeper.save_what_can_be_saved())
             raise
 
 
@@ -117,9 +119,8 @@ def _evaluate_if_due(run: Run, keeper: Keeper) -> None:
     keeper.offer_best(run.agent, float(returns.mean()))
 
 
-def _explain(error: BaseException, run: Run, kept_words: str) -> None:
+def _explain(error: BaseException, step: int, kept_words: str) -> None:
     """Say in an error's own message when it stopped the run and what is kept."""
-    step = run.step + run.rollout_steps * (len(run.rows) == run.updates_done)
     kinds = (FloatingPointError, EnvironmentFailedError, ValueError)
     words = f" ({kept_words})" if kept_words else ""
     told = None

@@ -1,11 +1,15 @@
 """What many seeds say: means, intervals, failure rates and comparisons of runs (chapter 13)."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
+
+from ..kinds import Count, Range, checked
+
+Level = Annotated[float, Range(0, 1, low_open=True, high_open=True)]
 
 
 class Estimate(NamedTuple):
@@ -47,7 +51,8 @@ def bootstrap_interval(
     """Statistic of all runs, with its stratified percentile bootstrap interval.
 
     Runs are drawn with replacement within each stratum, so every resample has as many runs of
-    every task as there are.
+    every task as there are. A stratum of one run is the same in every resample: what another run of
+    that task might have scored is not in the interval.
 
     Parameters
     ----------
@@ -68,26 +73,31 @@ def bootstrap_interval(
     Raises
     ------
     ValueError
-        If a stratum is empty, or a score is not a number.
+        If a stratum is empty, a score is not a number, or level or resamples are out of range.
 
     References
     ----------
     Efron and Tibshirani (1993); stratified by task as in Agarwal et al. (2021).
     """
+    level, resamples = checked("level", level, Level), checked("resamples", resamples, Count)
     samples = [np.asarray(scores, dtype=float) for scores in strata]
     if not samples or any(sample.ndim != 1 or not len(sample) for sample in samples):
         raise ValueError("strata must be one or more arrays of shape (N,), none of them empty")
     if not all(np.isfinite(sample).all() for sample in samples):
         raise ValueError("a score is not finite: count a run that diverged as a failure instead")
 
-    def of_all(*drawn: NDArray, axis: int = -1) -> NDArray:
-        return statistic(np.concatenate(drawn, axis=axis), axis=axis)
+    alone = [sample for sample in samples if len(sample) == 1]  # scipy would not draw from them
+    several = [sample for sample in samples if len(sample) > 1]
 
-    value = float(of_all(*samples))
+    def of_all(*drawn: NDArray, axis: int = -1) -> NDArray:
+        same = [np.broadcast_to(sample, (*drawn[0].shape[:-1], 1)) for sample in alone]
+        return statistic(np.concatenate([*drawn, *same], axis=axis), axis=axis)
+
+    value = float(statistic(np.concatenate(samples), axis=-1))
     if all(np.ptp(sample) == 0 for sample in samples):
         return Estimate(value, value, value)  # scipy would say NaN
     interval = stats.bootstrap(
-        samples,
+        several,
         of_all,
         n_resamples=resamples,
         confidence_level=level,
@@ -106,7 +116,7 @@ def failure_rate(returns: ArrayLike, threshold: float, level: float = 0.95) -> E
     returns : array, shape (N,)
         Final return of every run; NaN marks one that diverged, which is a failure.
     threshold : float
-        A run on it has not failed.
+        Finite. A run on it has not failed.
     level : float in (0, 1)
 
     Returns
@@ -116,12 +126,13 @@ def failure_rate(returns: ArrayLike, threshold: float, level: float = 0.95) -> E
     Raises
     ------
     ValueError
-        If there are no runs.
+        If there are no runs, threshold is not finite, or level is out of range.
 
     References
     ----------
     Wilson (1927), "Probable inference, the law of succession, and statistical inference".
     """
+    threshold, level = checked("threshold", threshold, float), checked("level", level, Level)
     returns = np.asarray(returns, dtype=float)
     if returns.ndim != 1 or not len(returns):
         raise ValueError(f"returns must have shape (N,) with N > 0, not {returns.shape}")
@@ -190,10 +201,9 @@ def expected_best(scores: ArrayLike, k: int) -> float:
     Raises
     ------
     ValueError
-        If there are no runs, a score is not a number, or k is less than 1.
+        If there are no runs, a score is not a number, or k is no integer or less than 1.
     """
-    if k < 1:
-        raise ValueError(f"the best of {k} runs: k must be at least 1")
+    k = checked("k", k, Count)
     ordered = np.sort(_runs(scores))
     at_most = np.arange(len(ordered) + 1) / len(ordered)  # chance that a run ranks so low
     return float(ordered @ np.diff(at_most**k))

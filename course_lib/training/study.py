@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm.auto import tqdm
 
+from ..kinds import Count, checked
 from .study_file import Study
 from .study_records import is_done, write_run
 from .study_run import Job, run_job
@@ -56,10 +57,11 @@ def run_study(
     Raises
     ------
     ValueError
-        If the folder holds a run of the same name with other settings.
+        If the folder holds a run of the same name with other settings, or processes is less than 1.
     OSError
         If the scheduler cannot be reached.
     """
+    processes = checked("processes", processes, Count)
     folder = Path(folder)
     waiting = deque(job for job in study.jobs if not is_done(job, folder))
     failed: dict[Job, str] = {}
@@ -128,20 +130,21 @@ def connect(processes: int, dask: str | None) -> Iterator["Client"]:
             client.wait_for_workers(1, timeout=60)
             yield client
         return
-    config.set(
-        {
-            # A run that took two workers with it will take a third.
-            "distributed.scheduler.allowed-failures": 1,
-            # Dask would have workers give memory back at every chance (MALLOC_TRIM_THRESHOLD_), and
-            # fetch it again for the next tensor, which made TRPO on swing-up half as dear again.
-            "distributed.nanny.pre-spawn-environ": {"OMP_NUM_THREADS": 1},
-        }
-    )
-    cluster = LocalCluster(
-        n_workers=processes,
-        threads_per_worker=1,
-        dashboard_address="127.0.0.1:0",  # None still asks for 8787, and warns where it is taken
-        silence_logs=logging.CRITICAL,
-    )
-    with cluster, Client(cluster) as client:
+    ours = {
+        # A run that took two workers with it will take a third.
+        "distributed.scheduler.allowed-failures": 1,
+        # Dask would have workers give memory back at every chance (MALLOC_TRIM_THRESHOLD_), and
+        # fetch it again for the next tensor, which made TRPO on swing-up half as dear again.
+        "distributed.nanny.pre-spawn-environ": {"OMP_NUM_THREADS": 1},
+    }
+    with (
+        config.set(ours),
+        LocalCluster(
+            n_workers=processes,
+            threads_per_worker=1,
+            dashboard_address="127.0.0.1:0",  # None still asks for 8787, and warns where it is taken
+            silence_logs=logging.CRITICAL,
+        ) as cluster,
+        Client(cluster) as client,
+    ):
         yield client

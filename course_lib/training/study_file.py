@@ -22,9 +22,11 @@ A study is a small file, ``results/NAME/study.toml``::
     variants = { a = {}, b = { gamma = 0.9 } }  # one arm for each of these changes
 """
 
+import contextlib
 import dataclasses
 import itertools
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,6 +36,7 @@ from typing import Any
 from ..algorithms import ALGORITHMS
 from ..algorithms.presets import preset
 from ..algorithms.settings import Settings, changed
+from ..kinds import Count, Natural, checked
 from .outside import PROGRAMS, Outside
 from .study_run import Job
 
@@ -66,8 +69,9 @@ class Study:
         Raises
         ------
         ValueError
-            If it has no such arm.
+            If it has no such arm, or seeds or steps are less than 1.
         """
+        seeds, steps = checked("seeds", seeds, Count | None), checked("steps", steps, Count | None)
         kept: dict[str, list[Job]] = {}
         for job in self.jobs:
             kept.setdefault(job.arm, []).append(job)
@@ -94,8 +98,8 @@ def read_study(file: str | os.PathLike) -> Study:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If a key is missing or unknown, two arms share a name, or settings are out of range; the
-        message names the arm.
+        If a key is missing or unknown, two arms share a name, or a value is of another kind or out
+        of range; the message names the arm and the key.
     """
     path = Path(file)
     try:
@@ -108,59 +112,112 @@ def read_study(file: str | os.PathLike) -> Study:
         {"title", "evaluate_every", "arms"},
         {"episodes", "final_episodes", "solved"},
     )
-    shared = {k: table[k] for k in ("evaluate_every", "episodes", "final_episodes") if k in table}
+    with _named(path.name):
+        title = checked("title", table["title"], str)
+        shared: dict[str, int] = {
+            key: checked(key, table[key], Count)
+            for key in ("evaluate_every", "episodes", "final_episodes")
+            if key in table
+        }
+        solved = _table("solved", table.get("solved", {}))
+        for env_id, bar in solved.items():
+            checked(f"solved.{env_id}", bar, float)
+        if not isinstance(table["arms"], list) or not table["arms"]:
+            raise ValueError("it has no arms: each of them begins with [[arms]]")
     jobs: list[Job] = []
     for arm in _single_arms(path.name, table["arms"]):
-        name = arm["name"]
-        where = f"{path.name}, arm {name}"
-        if any(job.arm == name for job in jobs):
-            raise ValueError(f"{where}: another arm has this name")
-        try:
-            settings = _settings(arm)
-            first, end = arm["seeds"]
-            kept = set(arm.get("keep", []))
-            often = {**shared, "evaluate_every": arm.get("evaluate_every", table["evaluate_every"])}
-            jobs += [
-                Job(name, arm["env"], settings, arm["steps"], seed, keep=seed in kept, **often)
-                for seed in range(first, end)
-            ]
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{where}: {error}") from error
-    return Study(table["title"], tuple(jobs), table.get("solved", {}))
+        with _named(f"{path.name}, arm {arm['name']}"):
+            if any(job.arm == arm["name"] for job in jobs):
+                raise ValueError("another arm has this name")
+            jobs += _jobs(arm, shared)
+    return Study(title, tuple(jobs), solved)
 
 
-def _single_arms(file: str, arms: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def _jobs(arm: dict[str, Any], shared: dict[str, int]) -> list[Job]:
+    """One arm's runs."""
+    if arm["name"] in ("", ".", "..") or re.search(r"[/\\\0]", arm["name"]):
+        raise ValueError(f"name must be that of one folder, not {arm['name']!r}")
+    seeds, kept = arm["seeds"], arm.get("keep", [])
+    if not isinstance(seeds, list) or len(seeds) != 2:
+        raise ValueError(f"seeds must be [first, first that is left out], not {seeds!r}")
+    first, end = (checked("seeds", seed, Natural) for seed in seeds)
+    if first >= end:
+        raise ValueError(f"seeds, [first, first that is left out], are none: {seeds!r}")
+    if not isinstance(kept, list):
+        raise ValueError(f"keep must be a list of seeds, not {kept!r}")
+    kept = [checked("keep", seed, Natural) for seed in kept]
+    own = {k: checked(k, arm[k], Count) for k in ("evaluate_every",) if k in arm}
+    env_id, steps = checked("env", arm["env"], str), checked("steps", arm["steps"], Count)
+    settings = _settings(arm)
+    return [
+        Job(arm["name"], env_id, settings, steps, seed, keep=seed in kept, **{**shared, **own})
+        for seed in range(first, end)
+    ]
+
+
+def _single_arms(file: str, arms: list[Any]) -> Iterator[dict[str, Any]]:
     """The arms, one for each variant or point of a grid, named after it."""
     for arm in arms:
+        with _named(file):
+            _table("an arm", arm)
         required = {"name", "algorithm", "env", "steps", "seeds"}
         where = f"{file}, arm {arm.get('name', 'without a name')}"
         optional = {"settings", "keep", "preset", "evaluate_every", "grid", "variants"}
         _check_keys(where, arm, required, optional)
-        grid = arm.get("grid", {})
-        if not all(isinstance(values, list) for values in grid.values()):
-            raise ValueError(f"{where}: grid needs lists of values, not {grid}")
-        if "grid" in arm and "variants" in arm:
-            raise ValueError(f"{where}: it has a grid or variants, not both")
-        points = [dict(zip(grid, p, strict=True)) for p in itertools.product(*grid.values())]
-        changes = [("-".join(f"{k}={v}" for k, v in point.items()), point) for point in points]
-        for end, change in list(arm["variants"].items()) if "variants" in arm else changes:
+        with _named(where):
+            checked("name", arm["name"], str)
+            settings = _table("settings", arm.get("settings", {}))
+            ends = _changes(arm)
+        for end, change in ends:
             name = f"{arm['name']}-{end}" if end else arm["name"]
-            yield {**arm, "name": name, "settings": {**arm.get("settings", {}), **change}}
+            yield {**arm, "name": name, "settings": {**settings, **change}}
+
+
+def _changes(arm: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """What each of an arm's variants or points of a grid changes, after the end of its name."""
+    if "grid" in arm and "variants" in arm:
+        raise ValueError("it has a grid or variants, not both")
+    if "variants" in arm:
+        variants = _table("variants", arm["variants"])
+        if not variants:
+            raise ValueError("variants are none")
+        return [(end, _table(f"variants.{end}", change)) for end, change in variants.items()]
+    grid = _table("grid", arm.get("grid", {}))
+    if not all(isinstance(values, list) and values for values in grid.values()):
+        raise ValueError(f"grid needs lists of values, not {grid}")
+    points = [dict(zip(grid, p, strict=True)) for p in itertools.product(*grid.values())]
+    return [("-".join(f"{k}={v}" for k, v in point.items()), point) for point in points]
 
 
 def _settings(arm: dict[str, Any]) -> Settings | Outside:
     """An arm's settings: its preset, or its algorithm's defaults, with its changes."""
+    checked("algorithm", arm["algorithm"], str)
     if arm["algorithm"] in PROGRAMS:
         if arm["settings"]:
             raise ValueError("other people's programs run with the settings of outside.SETTINGS")
         return Outside(arm["algorithm"], arm["env"])
-    if arm.get("preset", True):
+    if checked("preset", arm.get("preset", True), bool):
         return changed(preset(arm["algorithm"], arm["env"]), arm["settings"])
     if arm["algorithm"] not in ALGORITHMS:
         known = ", ".join([*ALGORITHMS, *PROGRAMS])
         raise ValueError(f"no algorithm {arm['algorithm']!r}; there are: {known}")
     kind, _ = ALGORITHMS[arm["algorithm"]]
     return changed(kind(), arm["settings"])
+
+
+@contextlib.contextmanager
+def _named(where: str) -> Iterator[None]:
+    """Say in an error's message which part of the file it is about."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{where}: {error}") from error
+
+
+def _table(name: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"{name} must be a table, not {value!r}")
+    return value
 
 
 def _check_keys(where: str, table: dict, required: set[str], optional: set[str]) -> None:

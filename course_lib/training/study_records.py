@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..algorithms import algorithm_of, completed
+from ..files import write_atomically
 from .outside import Outside
 from .study_run import Job
 
@@ -43,9 +44,7 @@ def write_run(record: dict[str, Any], file: Path) -> None:
         kept = folder_of_agent(file) / name
         kept.parent.mkdir(exist_ok=True)
         kept.write_bytes(data)
-    part = file.with_name(f".{file.name}.{os.getpid()}.part")
-    part.write_text(json.dumps(record, allow_nan=True, separators=(",", ":")) + "\n")
-    os.replace(part, file)
+    write_atomically(file, (json.dumps(record, separators=(",", ":")) + "\n").encode())
 
 
 def folder_of_agent(file: Path) -> Path:

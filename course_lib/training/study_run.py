@@ -11,17 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import gymnasium
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 
-from .. import __version__
 from ..algorithms import algorithm_of
 from ..algorithms.agent import Agent
 from ..algorithms.settings import Settings
-from .agents import save_agent
+from .agents import library_versions, save_agent
 from .evaluation import evaluate
 from .outside import Outside, evaluate_outside, train_outside
 from .train import train
@@ -221,12 +218,11 @@ def versions() -> dict[str, str]:
         commit = done.stdout.strip()
     except OSError:
         commit = ""
+    libraries = library_versions()
     return {
-        "course_lib": __version__,
+        "course_lib": libraries.pop("course_lib"),
         "commit": commit,
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "gymnasium": gymnasium.__version__,
+        **libraries,
         "python": platform.python_version(),
         "machine": platform.machine(),
     }

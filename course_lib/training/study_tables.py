@@ -37,29 +37,34 @@ def arms_table(study: Study, records: Sequence[dict[str, Any]], env_id: str) -> 
     -------
     DataFrame
         Columns ``arm``, ``seeds``, ``steps``, ``iqm`` and ``sampled`` (each an `Estimate`, of the
-        final returns without and with the policy's noise), ``failures`` (an `Estimate`), ``failed``,
-        ``collapsed`` and ``diverged`` (counts).
+        final returns without and with the policy's noise) and ``diverged`` (a count). Where the
+        study says what solves the environment, also ``failures`` (an `Estimate`), ``failed`` and
+        ``collapsed`` (counts).
     """
-    threshold, rows = study.solved.get(env_id, float("nan")), []
+    threshold, rows = study.solved.get(env_id), []
     for arm in dict.fromkeys(job.arm for job in study.jobs if job.env_id == env_id):
         runs = [r for r in records if r["job"]["arm"] == arm]
         if not runs:
             continue
         scores = [final_score(run) for run in runs]
-        unsolved = [float("nan") if r["diverged"] else s for r, s in zip(runs, scores, strict=True)]
-        rows.append(
-            {
-                "arm": arm,
-                "seeds": len(runs),
-                "steps": runs[0]["job"]["steps"],
-                "iqm": bootstrap_interval([scores]),
-                "sampled": bootstrap_interval([[final_score(r, "sampled") for r in runs]]),
-                "failures": failure_rate(unsolved, threshold),
-                "failed": int(np.sum(~(np.array(unsolved) >= threshold))),
+        row = {
+            "arm": arm,
+            "seeds": len(runs),
+            "steps": runs[0]["job"]["steps"],
+            "iqm": bootstrap_interval([scores]),
+            "sampled": bootstrap_interval([[final_score(r, "sampled") for r in runs]]),
+            "diverged": sum(bool(run["diverged"]) for run in runs),
+        }
+        if threshold is not None:
+            ended = np.array(
+                [np.nan if r["diverged"] else s for r, s in zip(runs, scores, strict=True)]
+            )
+            row |= {
+                "failures": failure_rate(ended, threshold),
+                "failed": int(np.sum(~(ended >= threshold))),
                 "collapsed": sum(has_collapsed(run, threshold) for run in runs),
-                "diverged": sum(bool(run["diverged"]) for run in runs),
             }
-        )
+        rows.append(row)
     return pd.DataFrame(rows)
 
 

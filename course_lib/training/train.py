@@ -13,7 +13,7 @@ from ..algorithms import algorithm_of
 from ..algorithms.settings import Settings
 from ..experience.envs import BATCHED, EnvLike
 from ..kinds import Count, Natural, checked
-from .agents import agent_from, load_agent, versions
+from .agents import agent_from, library_versions, load_agent
 from .checkpoint import load_checkpoint
 from .environment import describe
 from .history import DIAGNOSTICS, History, episodes_table, updates_table
@@ -84,7 +84,8 @@ def train(
     checkpoint_dir : path, optional
         Keep the run here: a checkpoint, from which `resume` goes on as if nothing had happened, and
         the tables ``updates.csv`` and ``episodes.csv``. However the run ends, what it has reached
-        by its last whole update is saved. Ctrl-C and SIGTERM wait for the end of the update.
+        by its last whole update is saved. Ctrl-C and SIGTERM wait for the end of the update; a run
+        that is finished then ends as any other.
     checkpoint_every : int, at least 1
         Updates between checkpoints.
     evaluate_every : int, optional
@@ -127,7 +128,8 @@ def train(
         require_unused(checkpoint_dir)
         describe(env, env_kwargs)
         if backend == "auto":
-            backend = "numpy" if isinstance(env, str) and env in BATCHED else "gymnasium"
+            batched = isinstance(env, str) and env in BATCHED and not env_kwargs
+            backend = "numpy" if batched else "gymnasium"
     run = Run(env, settings, total_steps, seed, backend, env_kwargs)
     with contextlib.closing(run.envs):
         if checkpoint_dir is not None:
@@ -250,7 +252,7 @@ def _rehearse(run: Run) -> None:
 
 
 def _warn_of_other_versions(tree: dict[str, Any]) -> None:
-    now = versions()
+    now = library_versions()
     other = [f"{k} {v} (now {now[k]})" for k, v in tree["made_by"].items() if now[k] != v]
     if other:
         warnings.warn(
