@@ -162,20 +162,6 @@ def test_an_error_in_the_callback_names_the_steps_that_were_taken(call, tmp_path
         cartpole(tmp_path, 5, callback=fail)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_in_the_last_update_finds_the_run_finished(number, tmp_path):
-    def callback(step, agent):
-        if step == 3 * UPDATE:
-            signal.raise_signal(number)
-
-    try:
-        assert len(cartpole(tmp_path, 3, callback=callback).updates) == 3
-    except StoppedBySignalError as error:  # pytest would take it for a Ctrl-C of its own
-        pytest.fail(str(error))
-    with pytest.raises(StoppedBySignalError, match="after 96 steps"):
-        cartpole(tmp_path / "longer", 4, callback=callback)
-
-
 @pytest.mark.parametrize(
     "error",
     [

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -22,6 +22,7 @@ from course_lib.training.statistics import (
 SCORES = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=40)
 
 
+@settings(deadline=None, derandomize=True)
 @given(SCORES)
 def test_interquartile_mean_is_the_mean_of_the_sorted_middle(scores):
     ordered, cut = sorted(scores), len(scores) // 4
@@ -86,6 +87,7 @@ def test_no_resamples_and_no_threshold_are_refused():
         failure_rate([1.0, 2.0], math.nan)
 
 
+@settings(deadline=None, derandomize=True)
 @given(st.integers(0, 30), st.integers(1, 30))
 def test_wilson_limits_solve_their_quadratic(failed, others):
     n = failed + others
@@ -107,6 +109,7 @@ def test_a_profile_is_the_share_above_each_threshold():
     assert performance_profile([1, 2, 2, 5], [0, 1, 2, 4.9, 5]).tolist() == [1, 0.75, 0.25, 0.25, 0]
 
 
+@settings(deadline=None, derandomize=True)
 @given(SCORES, SCORES)
 def test_probability_of_improvement_is_mann_and_whitneys_statistic(ours, theirs):
     expected = stats.mannwhitneyu(ours, theirs).statistic / (len(ours) * len(theirs))

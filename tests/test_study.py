@@ -104,6 +104,15 @@ def test_the_command_runs_a_smaller_version_apart(file, tmp_path, capsys, monkey
     assert "no arm shorter; there are: short, other" in capsys.readouterr().err
 
 
+def test_the_page_of_one_arm_keeps_the_others(finished, file, tmp_path):
+    runs = tmp_path / "runs"
+    shutil.copytree(finished, runs)
+    assert main(["study", str(file), "--arm", "short", "--out", str(runs), "--quiet"]) == 0
+    (page,) = tmp_path.rglob("README.md")
+    assert "4 of 4 runs are there" in page.read_text("utf-8")
+    assert "| other | 1 |" in page.read_text("utf-8")
+
+
 def test_a_finished_study_runs_nothing(finished, file):
     def never(job):
         raise AssertionError("ran again")

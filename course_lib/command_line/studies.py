@@ -39,7 +39,8 @@ def run_study_file(options: argparse.Namespace) -> None:
         print(f"records are in {records}")
         print(f"tables are in {write_exact_page(file, records, page_of(records.parent))}")
         return
-    study = read_study(file).smaller(options.seeds, options.steps, options.arm)
+    whole = read_study(file).smaller(options.seeds, options.steps)
+    study = whole.smaller(arms=options.arm)
     failed = run_study(
         study,
         folder_of(file, options),
@@ -47,8 +48,8 @@ def run_study_file(options: argparse.Namespace) -> None:
         dask=options.dask,
         progress=not options.quiet,
     )
-    page = write_page(
-        study, folder_of(file, options), page_of(folder_of(file, options)), _shown(file)
+    page = write_page(  # the other arms' runs, too, stay on it
+        whole, folder_of(file, options), page_of(folder_of(file, options)), _shown(file)
     )
     if not options.quiet:
         print(f"tables are in {page}")

@@ -43,7 +43,7 @@ def advance_to_the_end(
     Raises
     ------
     StoppedBySignalError
-        If a signal asked for an end before the last update was done; all that was done is saved.
+        If a signal asked for an end; all that was done is saved.
     Exception
         What ends a run otherwise. Its message, or its note, says what is kept.
     """
@@ -77,8 +77,7 @@ def advance_to_the_end(
                 bar.set_postfix_str(f"mean return {mean_return:.1f}", refresh=False)
                 stopped = _says_stop(callback, run)
             keeper.save(tables=True)
-            if run.updates_done < run.n_updates:
-                _require_going_on(stop, run)
+            _require_going_on(stop, run)
         except BaseException as error:
             _explain(error, reached, keeper.save_what_can_be_saved())
             raise
