@@ -135,10 +135,7 @@ def print_page(file: Path) -> bytes:
 
 
 def mend_outline(pdf: bytes) -> bytes:
-    """The PDF with the title of each bookmark once.
-
-    Chromium writes a heading twice, without a space, where it moved it to the next page.
-    """
+    """The PDF with the title of each bookmark once, see `said_once`."""
     from pypdf import PdfWriter
     from pypdf.generic import NameObject, TextStringObject
 
@@ -148,14 +145,26 @@ def mend_outline(pdf: bytes) -> bytes:
         if (entry := entries.pop()) is None:
             continue
         item = entry.get_object()
-        title = str(item["/Title"])
-        half = len(title) // 2
-        if title[:half] == title[half:]:
-            item[NameObject("/Title")] = TextStringObject(title[:half])
+        item[NameObject("/Title")] = TextStringObject(said_once(str(item["/Title"])))
         entries += [item.get("/First"), item.get("/Next")]
     mended = io.BytesIO()
     writer.write(mended)
     return mended.getvalue()
+
+
+def said_once(title: str) -> str:
+    """A title without the repetitions that Chromium puts in.
+
+    Where it moved a heading to the next page it writes it twice, without a space: as a whole, or
+    since version 156 each of its pieces, as in ``Chapter 1Chapter 1: : OneOne``.
+    """
+    pieces, rest = [], title
+    while rest:
+        if not (twice := re.fullmatch(r"(.+?)\1((?:(.+?)\3)*)", rest)):
+            return title
+        pieces.append(twice[1])
+        rest = twice[2]
+    return "".join(pieces)
 
 
 def chapters_of(file: Path) -> dict[str, int]:

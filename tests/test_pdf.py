@@ -109,6 +109,21 @@ def test_a_title_that_the_outline_lacks_is_an_error(tmp_path, monkeypatch):
         make_pdf(tmp_path, pages, html, tmp_path / "book.pdf")
 
 
+@pytest.mark.parametrize(
+    ("written", "title"),
+    [
+        ("Chapter 1: OneChapter 1: One", "Chapter 1: One"),
+        ("Chapter 1Chapter 1: : OneOne", "Chapter 1: One"),
+        ("AabAab: : OneOne", "Aab: One"),  # its start alone is no piece
+        ("Bookkeeping", "Bookkeeping"),
+        ("AaAa One", "AaAa One"),
+        ("", ""),
+    ],
+)
+def test_a_title_is_said_once(written, title):
+    assert pdf.said_once(written) == title
+
+
 def test_a_bookmark_that_is_written_twice_is_mended():
     writer = pypdf.PdfWriter()
     writer.add_blank_page(100, 100)
