@@ -12,6 +12,7 @@ import posixpath
 import re
 import sys
 import tempfile
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
@@ -134,37 +135,50 @@ def print_page(file: Path) -> bytes:
         return base64.b64decode(browser.execute_cdp_cmd("Page.printToPDF", options)["data"])
 
 
-def mend_outline(pdf: bytes) -> bytes:
-    """The PDF with the title of each bookmark once, see `said_once`."""
+def mend_outline(pdf: bytes, titles: list[str]) -> bytes:
+    """The PDF whose bookmarks say what the headings say; ``titles`` are those in their order.
+
+    A bookmark that is none of them, such as a heading with an equation, stays as it is.
+    """
     from pypdf import PdfWriter
     from pypdf.generic import NameObject, TextStringObject
 
     writer = PdfWriter(clone_from=io.BytesIO(pdf))
-    entries = [writer.get_outline_root().get("/First")]
+    entries, done = [writer.get_outline_root().get("/First")], 0
     while entries:
         if (entry := entries.pop()) is None:
             continue
         item = entry.get_object()
-        item[NameObject("/Title")] = TextStringObject(said_once(str(item["/Title"])))
-        entries += [item.get("/First"), item.get("/Next")]
+        written = str(item["/Title"])
+        found = (n for n in range(done, len(titles)) if is_meant(written, titles[n]))
+        if (number := next(found, None)) is not None:
+            item[NameObject("/Title")] = TextStringObject(titles[number])
+            done = number + 1
+        entries += [item.get("/Next"), item.get("/First")]  # what lies below comes first
     mended = io.BytesIO()
     writer.write(mended)
     return mended.getvalue()
 
 
-def said_once(title: str) -> str:
-    """A title without the repetitions that Chromium puts in.
+def is_meant(written: str, title: str) -> bool:
+    """Whether a bookmark is this title, but for spaces and for pieces that are written twice.
 
-    Where it moved a heading to the next page it writes it twice, without a space: as a whole, or
-    since version 156 each of its pieces, as in ``Chapter 1Chapter 1: : OneOne``.
+    Chromium writes a heading twice where it moved it to the next page: as a whole, or since version
+    156 its pieces, as in ``Chapter 1Chapter 1: : OneOne``. Where a line ends it leaves out a space.
     """
-    pieces, rest = [], title
-    while rest:
-        if not (twice := re.fullmatch(r"(.+?)\1((?:(.+?)\3)*)", rest)):
-            return title
-        pieces.append(twice[1])
-        rest = twice[2]
-    return "".join(pieces)
+    written, title = ("".join(text.split()) for text in (written, title))
+    places, seen = [(0, 0)], set()  # how much of each has been read
+    while places:
+        if (place := places.pop()) in seen:
+            continue
+        seen.add(place)
+        w, t = place
+        if place == (len(written), len(title)):
+            return True
+        if w < len(written) and written[w : w + 1] == title[t : t + 1]:
+            places.append((w + 1, t + 1))
+        places += [(w + k, t) for k in range(1, t + 1) if written.startswith(title[t - k : t], w)]
+    return False
 
 
 def chapters_of(file: Path) -> dict[str, int]:
@@ -176,15 +190,15 @@ def chapters_of(file: Path) -> dict[str, int]:
     return {entry.title: reader.get_destination_page_number(entry) + 1 for entry in level}
 
 
-def headings(html: Path, pages: list[str]) -> list[str]:
-    """The title of every page, as its first heading has it."""
+def headings(html: Path, pages: list[str]) -> list[list[str]]:
+    """The headings of every page in their order; the first is its title."""
     found = []
     for page in pages:
         text = (html / PurePosixPath(page).with_suffix(".html")).read_text("utf-8")
-        heading = BeautifulSoup(text, "html.parser").select_one("article h1")
-        for mark in heading.select(".headerlink"):
+        tags = BeautifulSoup(text, "html.parser").select("article :is(h1, h2, h3, h4, h5, h6)")
+        for mark in (mark for tag in tags for mark in tag.select(".headerlink")):
             mark.decompose()
-        found.append(" ".join(heading.text.split()))
+        found.append([" ".join(tag.text.split()) for tag in tags])
     return found
 
 
@@ -196,14 +210,15 @@ def make_pdf(root: Path, pages: list[str], html: Path, file: Path) -> dict[str, 
     BuildError
         If an equation cannot be read, or a page's title is not in the outline.
     """
+    said = headings(html, pages)
     whole = html.parent / "whole.html"
     whole.write_text(join(root, pages, html), "utf-8")
     try:
-        file.write_bytes(mend_outline(print_page(whole)))
+        file.write_bytes(mend_outline(print_page(whole), [*chain.from_iterable(said)]))
     finally:
         whole.unlink()
     outline = chapters_of(file)
-    if missing := [title for title in headings(html, pages) if title not in outline]:
+    if missing := [title for title, *_ in said if title not in outline]:
         raise BuildError(f"these pages are not in the outline of the PDF: {missing}")
     return outline
 

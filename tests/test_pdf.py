@@ -31,7 +31,7 @@ PAGES = {
     ),
     "part/one": (
         '<article class="bd-article"><section id="same"><h1>'
-        '<span class="chapter-number">Chapter 1</span><span class="chapter-colon">: </span>One</h1>'
+        '<span class="chapter-number">Chapter 1</span><span class="chapter-colon">: </span>One, whose title is long enough for two lines</h1>'
         '<details><summary>Answer</summary><p>ANSWERED</p></details>'
         '<img src="../images/a.png" alt="a" loading="lazy"><p aria-labelledby="same">{error}</p></section></article>'
     ),
@@ -86,7 +86,7 @@ def printed(tmp_path):
 
 def test_a_printed_book_has_every_chapter_in_its_outline_and_folds_open(printed):
     file, outline = printed
-    assert outline == {"Welcome": 1, "Chapter 1: One": 2}
+    assert outline == {"Welcome": 1, "Chapter 1: One, whose title is long enough for two lines": 2}
     reader = pypdf.PdfReader(file)
     first, second = (page.extract_text() for page in reader.pages)
     assert "to chapter one" in first
@@ -103,41 +103,43 @@ def test_a_printed_book_has_every_chapter_in_its_outline_and_folds_open(printed)
 def test_a_title_that_the_outline_lacks_is_an_error(tmp_path, monkeypatch):
     html, pages = make_site(tmp_path)
     monkeypatch.setattr(pdf, "print_page", lambda _: b"")
-    monkeypatch.setattr(pdf, "mend_outline", lambda printed: printed)
+    monkeypatch.setattr(pdf, "mend_outline", lambda printed, titles: printed)
     monkeypatch.setattr(pdf, "chapters_of", lambda _: {"Welcome": 1})
     with pytest.raises(BuildError, match="not in the outline of the PDF"):
         make_pdf(tmp_path, pages, html, tmp_path / "book.pdf")
 
 
 @pytest.mark.parametrize(
-    ("written", "title"),
+    "written",
     [
-        ("Chapter 1: OneChapter 1: One", "Chapter 1: One"),
-        ("Chapter 1Chapter 1: : OneOne", "Chapter 1: One"),
-        ("AabAab: : OneOne", "Aab: One"),  # its start alone is no piece
-        ("Bookkeeping", "Bookkeeping"),
-        ("AaAa One", "AaAa One"),
-        ("", ""),
+        "Chapter 1: One more",
+        "Chapter 1: One moreChapter 1: One more",
+        "Chapter 1Chapter 1: : One moreOne more",
+        "Chapter 1Chapter 1: : OneOnemore",  # only what stood on the first line is there twice
     ],
 )
-def test_a_title_is_said_once(written, title):
-    assert pdf.said_once(written) == title
+def test_a_bookmark_is_known_by_its_heading(written):
+    assert pdf.is_meant(written, "Chapter 1: One more")
+    for other in ("Chapter 2: One more", "Chapter 1: One", "Chapter 1: One more more", ""):
+        assert not pdf.is_meant(written, other)
 
 
-def test_a_bookmark_that_is_written_twice_is_mended():
+def test_bookmarks_say_what_the_headings_say():
     writer = pypdf.PdfWriter()
     writer.add_blank_page(100, 100)
     first = writer.add_outline_item(title="Chapter 1Chapter 1", page_number=0)
     writer.add_outline_item(title="A partA part", page_number=0, parent=first)
+    writer.add_outline_item(title="An equation x", page_number=0, parent=first)
     writer.add_outline_item(title="Chapter 2", page_number=0)
     printed = io.BytesIO()
     writer.write(printed)
-    outline = pypdf.PdfReader(io.BytesIO(mend_outline(printed.getvalue()))).outline
+    titles = ["Chapter 1", "A part", "An equation y", "Chapter 2"]
+    outline = pypdf.PdfReader(io.BytesIO(mend_outline(printed.getvalue(), titles))).outline
     assert [entry.title for entry in outline if not isinstance(entry, list)] == [
         "Chapter 1",
         "Chapter 2",
     ]
-    assert outline[1][0].title == "A part"
+    assert [entry.title for entry in outline[1]] == ["A part", "An equation x"]
 
 
 def first_page_links(reader):
