@@ -84,8 +84,7 @@ def train(
     checkpoint_dir : path, optional
         Keep the run here: a checkpoint, from which `resume` goes on as if nothing had happened, and
         the tables ``updates.csv`` and ``episodes.csv``. However the run ends, what it has reached
-        by its last whole update is saved. Ctrl-C and SIGTERM wait for the end of the update; a run
-        that is finished then ends as any other.
+        by its last whole update is saved. Ctrl-C and SIGTERM wait for the end of the update.
     checkpoint_every : int, at least 1
         Updates between checkpoints.
     evaluate_every : int, optional
