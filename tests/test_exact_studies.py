@@ -162,7 +162,9 @@ def test_the_command_runs_a_driver_once(tmp_path, capsys):
     assert [r["seed"] for r in rows if r["entry"] == "sampled states"] == [0, 1]
     assert all(len(r["returns"]) == 3 for r in rows)
     before = kept.stat().st_mtime_ns
-    assert main(["study", str(file)]) == 0
+    assert "tables are in" in capsys.readouterr().out
+    assert main(["study", str(file), "--quiet"]) == 0
+    assert capsys.readouterr().out == ""
     assert kept.stat().st_mtime_ns == before
     file.write_text(text.replace("seeds = 2", "seeds = 3"))
     assert main(["study", str(file)]) == 1

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from course_lib.algorithms import ALGORITHMS, algorithm_of, settings_from
+from course_lib.algorithms.ppo import PPOSettings
 from course_lib.algorithms.presets import PRESETS
 from course_lib.training.evaluation import evaluate
 from course_lib.training.train import DIAGNOSTICS, train
@@ -139,3 +140,6 @@ def test_settings_survive_plain_values():
         assert settings_from(name, {**asdict(settings), "hidden": [64, 64]}) == settings
     with pytest.raises(ValueError, match="reinforce, a2c"):
         settings_from("dqn", {})
+    assert settings_from("ppo", {"epochs": 3}) == PPOSettings(epochs=3)
+    with pytest.raises(ValueError, match="a2c has no setting epocs, max_kl"):
+        settings_from("a2c", {"max_kl": 0.1, "epocs": 3})

@@ -1,7 +1,7 @@
 """The algorithms by name: the type of their settings, and their update function."""
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from . import a2c, npg, ppo, ppo_penalty, reinforce, trpo
@@ -45,9 +45,13 @@ def settings_from(algorithm: str, values: dict[str, Any]) -> Settings:
     Raises
     ------
     ValueError
-        If the algorithm is unknown, or a value is out of range.
+        If the algorithm is unknown, a setting is, or a value is out of range.
     """
     if algorithm not in ALGORITHMS:
         raise ValueError(f"algorithm must be one of {', '.join(ALGORITHMS)}, not {algorithm!r}")
     kind, _ = ALGORITHMS[algorithm]
-    return kind(**{**values, "hidden": tuple(values["hidden"])})
+    unknown = values.keys() - {field.name for field in fields(kind)}
+    if unknown:
+        raise ValueError(f"{algorithm} has no setting {', '.join(sorted(unknown))}")
+    hidden = {"hidden": tuple(values["hidden"])} if "hidden" in values else {}
+    return kind(**{**values, **hidden})

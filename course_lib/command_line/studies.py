@@ -36,8 +36,10 @@ def run_study_file(options: argparse.Namespace) -> None:
                 f"{', '.join(given)}"
             )
         records = run_exact_study(table, folder_of(file, options))
-        print(f"records are in {records}")
-        print(f"tables are in {write_exact_page(file, records, page_of(records.parent))}")
+        page = write_exact_page(file, records, page_of(records.parent))
+        if not options.quiet:
+            print(f"records are in {records}")
+            print(f"tables are in {page}")
         return
     whole = read_study(file).smaller(options.seeds, options.steps)
     study = whole.smaller(arms=options.arm)

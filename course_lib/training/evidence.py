@@ -42,6 +42,7 @@ SOURCES: dict[str, Callable[[], Any]] = {
     "ladder": lambda: ladder_evidence.ladder(RESULTS),
     "one-norm": lambda: ladder_evidence.one_norm(RESULTS),
     "trpo-radius": lambda: ladder_evidence.falling_radius(RESULTS),
+    "pace": lambda: ladder_evidence.pace(RESULTS),
     "ladder-quiz": lambda: ladder_evidence.quiz(RESULTS),
     "tuning": lambda: ladder_evidence.tuning(RESULTS),
     "benchmark-times": lambda: ladder_evidence.benchmark_times(RESULTS),
@@ -61,8 +62,8 @@ def evidence(name: str) -> Any:
         ``"swingup-36"`` the records of that study's runs (see `study_run.run_job`),
         ``"swingup-seeds"`` those of PPO's earlier preset on seeds 110 to 116, ``"gap-ledger"`` the
         rows of that exact study, ``"ablation"`` what `ablation_evidence` makes of that study, and
-        ``"ladder"``, ``"one-norm"``, ``"trpo-radius"``, ``"ladder-quiz"``, ``"tuning"`` and
-        ``"benchmark-times"`` what `ladder_evidence` makes of them.
+        ``"ladder"``, ``"one-norm"``, ``"trpo-radius"``, ``"pace"``, ``"ladder-quiz"``, ``"tuning"``
+        and ``"benchmark-times"`` what `ladder_evidence` makes of them.
 
     Raises
     ------

@@ -81,6 +81,12 @@ def falling_radius(results: Path) -> list[dict[str, Any]]:
     return [_compact(record) for record in load_runs(results / "trpo-radius" / "runs")]
 
 
+def pace(results: Path) -> dict[str, float]:
+    """CPU seconds per environment step, evaluations left out, of a run alone on an idle machine: arm -> pace."""
+    found = load_runs(results / "pace" / "runs")
+    return {r["job"]["arm"]: r["made"]["cpu_seconds"] / r["evaluations"]["step"][-1] for r in found}
+
+
 def quiz(results: Path) -> list[dict[str, Any]]:
     """The runs of `QUIZ` with their instruments, as far as they are there.
 
