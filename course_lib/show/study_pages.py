@@ -94,6 +94,10 @@ def _readable(table: pd.DataFrame, bar: float | None) -> pd.DataFrame:
     return shown.assign(diverged=table["diverged"])
 
 
+def _seeds(number: int) -> str:
+    return f"{number} seed" if number == 1 else f"{number} seeds"
+
+
 def _draw(
     study: Study, records: list[dict[str, Any]], table: pd.DataFrame, env_id: str, file: Path
 ) -> str:
@@ -117,7 +121,7 @@ def _draw(
         axis.plot(np.full(len(last), row.steps * 1.04), last, "k_", markersize=5)
         if bar is not None:
             axis.axhline(bar, color="grey", linewidth=0.8, linestyle=":")
-        axis.set_title(f"{row.arm}, {row.seeds} seeds", fontsize=7)
+        axis.set_title(f"{row.arm}, {_seeds(row.seeds)}", fontsize=7)
         axis.tick_params(labelsize=6)
     figure.supxlabel("environment steps", fontsize=8)
     figure.supylabel("deterministic return", fontsize=8)
@@ -129,7 +133,7 @@ def _draw(
         + ("" if bar is None else f", the bar of {bar:g} (dotted)")
         + ". Per arm: "
         + "; ".join(
-            f"{r.arm}: {r.seeds} seeds, {r.steps:,} steps, IQM {words(r.iqm)}"
+            f"{r.arm}: {_seeds(r.seeds)}, {r.steps:,} steps, IQM {words(r.iqm)}"
             + ("" if bar is None else f", failure rate {words(r.failures, 2)}")
             for r in table.itertuples()
         )
