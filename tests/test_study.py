@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from course_lib.algorithms.ppo import PPOSettings
@@ -20,6 +21,7 @@ from course_lib.training import evaluate, load_agent
 from course_lib.training.study import connect, run_study
 from course_lib.training.study_file import read_study
 from course_lib.training.study_records import folder_of_agent, load_runs
+from course_lib.training.study_run import run_job
 
 dask = pytest.importorskip("dask")
 pytest.importorskip("distributed")
@@ -83,6 +85,28 @@ def test_a_record_holds_what_was_asked_and_what_was_found(finished):
     assert run["diverged"] == ""
     assert set(run["made"]) >= {"cpu_seconds", "commit", "torch", "python"}
     assert (finished / "short" / "0001.json").stat().st_size < 5_000
+
+
+@pytest.mark.parametrize("good", [0, 2])
+def test_a_run_that_diverges_is_recorded_once_it_has_been_looked_at(file, monkeypatch, good):
+    looks = []
+
+    def look(*arguments, **options):
+        if len(looks) == good:
+            raise FloatingPointError("not finite")
+        looks.append(1.0)
+        return np.ones(3)
+
+    monkeypatch.setattr("course_lib.training.study_run.evaluate", look)
+    job = read_study(file).jobs[0]
+    if good:
+        record = run_job(job)
+        assert record["diverged"] == "training stopped by step 512: not finite"
+        assert record["final"] == {}
+        assert record["evaluations"]["mean"] == [1.0, 1.0]
+    else:
+        with pytest.raises(FloatingPointError, match="not finite"):
+            run_job(job)
 
 
 def test_an_agent_that_is_kept_can_be_loaded(finished):

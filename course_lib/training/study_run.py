@@ -144,6 +144,11 @@ def run_job(job: Job) -> dict[str, Any]:
         ``sampled``; ``updates``: diagnostics, averaged between evaluations; ``diverged``: why the
         run stopped by itself, empty if it did not; ``made``: seconds, versions, commit; ``agent``:
         files of the trained agent by name, where the job keeps it.
+
+    Raises
+    ------
+    FloatingPointError
+        If not even the first evaluation came to an end: there is nothing to record.
     """
     watch, diverged, rows = Watch(job), "", pd.DataFrame()
     wall, cpu = time.perf_counter(), time.process_time()
@@ -156,6 +161,8 @@ def run_job(job: Job) -> dict[str, Any]:
             )
             rows = history.updates
     except FloatingPointError as error:
+        if not watch.steps:
+            raise
         diverged = str(error)
     seconds = time.process_time() - cpu - watch.paused
     record: dict[str, Any] = {
