@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from course_lib.training.outside import SETTINGS, Outside, _generators_kept, _schedule
+from course_lib.training.outside import SETTINGS, Outside, _schedule, evaluate_outside
 from course_lib.training.study_file import read_study
 from course_lib.training.study_run import Job, run_job
 
@@ -83,9 +83,18 @@ def test_what_looks_on_leaves_the_generators_that_all_share_as_they_were():
     def draw():
         return random.random(), np.random.random(), torch.rand(1).item()  # noqa: NPY002
 
+    class Noisy:
+        policy = torch.nn.Linear(1, 1)
+
+        def get_vec_normalize_env(self):
+            return None
+
+        def predict(self, observations, deterministic):
+            draw()
+            return np.zeros(len(observations), int), None
+
     random.seed(0), np.random.seed(0), torch.manual_seed(0)  # noqa: NPY002
     expected = draw()
     random.seed(0), np.random.seed(0), torch.manual_seed(0)  # noqa: NPY002
-    with _generators_kept():
-        draw()
+    assert evaluate_outside(Noisy(), "CartPole-v1", 2, seed=0).shape == (2,)
     assert draw() == expected

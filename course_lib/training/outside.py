@@ -149,7 +149,8 @@ def train_outside(
     steps, seed : int
     callback : callable
         Called as ``callback(step, model)`` before the first step, whenever every environment has
-        taken another one, and at the end.
+        taken another one, and at the end. If it draws from the generators that all share, as these
+        programs do, it changes the run; `evaluate_outside` does not.
 
     Returns
     -------
@@ -161,13 +162,11 @@ def train_outside(
     class Relay(BaseCallback):
         def _on_step(self) -> bool:
             if self.num_timesteps < steps:
-                with _generators_kept():
-                    callback(self.num_timesteps, self.model)
+                callback(self.num_timesteps, self.model)
             return True
 
     model = make_model(outside, seed)
-    with _generators_kept():
-        callback(0, model)
+    callback(0, model)
     # Adam's averages for a dead unit shrink towards 0 for ever, and a processor is slow with numbers
     # below 1e-38. In the wide networks of DDPG that is a good part of a step.
     torch.set_flush_denormal(True)
@@ -181,7 +180,7 @@ def train_outside(
 
 @contextmanager
 def _generators_kept() -> Iterator[None]:
-    """These programs draw from generators that all share: what looks on must leave them as they were."""
+    """Leaves the generators that all share, which these programs draw from, as they were."""
     import torch
 
     kept = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002 theirs
@@ -193,6 +192,7 @@ def _generators_kept() -> Iterator[None]:
         torch.set_rng_state(kept[2])
 
 
+@_generators_kept()
 def evaluate_outside(
     model: Any, env_id: str, episodes: int, seed: int, deterministic: bool = True
 ) -> NDArray:
