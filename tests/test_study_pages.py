@@ -104,7 +104,23 @@ def test_without_a_bar_no_run_is_said_to_have_failed(tmp_path):
     study, runs = read_study(tmp_path / "study.toml"), [record("only", 0, 40.0)]
     about_failures = {"failures", "failed", "collapsed"}
     assert about_failures < set(arms_table(study, runs, "CartPole-v1"))
-    assert not about_failures & set(arms_table(replace(study, solved={}), runs, "CartPole-v1"))
+    without = replace(study, solved={})
+    assert not about_failures & set(arms_table(without, runs, "CartPole-v1"))
+    (tmp_path / "runs" / "only").mkdir(parents=True)
+    (tmp_path / "runs" / "only" / "0000.json").write_text(json.dumps(runs[0]))
+    page = write_page(without, tmp_path / "runs", tmp_path, "this").read_text()
+    assert "Wilson" not in page
+    assert "failure" not in page
+
+
+def test_one_seed_has_no_interval(tmp_path):
+    (tmp_path / "study.toml").write_text(STUDY)
+    (tmp_path / "runs" / "only").mkdir(parents=True)
+    (tmp_path / "runs" / "only" / "0000.json").write_text(json.dumps(record("only", 0, 40.0)))
+    page = write_page(read_study(tmp_path / "study.toml"), tmp_path / "runs", tmp_path, "this")
+    cells = [c.strip() for c in row_of(page.read_text(), "only").split("|")]
+    assert cells[4:6] == ["40.0", "40.0"]
+    assert "only: 1 seed, 1,024 steps, IQM 40.0, failure rate" in page.read_text()
 
 
 def test_page_and_numbers_of_a_small_study_do_not_depend_on_the_time_it_took(tmp_path, capsys):

@@ -18,11 +18,14 @@ METHOD = (
     "Every seed counts. A run's score is the mean return of its last {final} episodes with the "
     "policy's most probable action. IQM is the mean of the seeds without the lowest and the highest "
     "quarter, rounded down (of three seeds, the mean of all), with its 95 % stratified bootstrap "
-    "interval; failure is a score below the bar, with Wilson's 95 % interval; "
+    "interval{bar}. What the runs cost stands in `cost.md`."
+)
+BAR = (
+    "; failure is a score below the bar, with Wilson's 95 % interval; "
     "a run has collapsed if it evaluated at the bar on the way (mean of {episodes} episodes every "
     "{every} steps) and ended below it. The last episodes are more than an evaluation has, so a run "
     "near the bar may count without having changed. A run that diverged is a failure and counts as "
-    "collapsed, and its score is its last evaluation."
+    "collapsed, and its score is its last evaluation"
 )
 
 
@@ -49,11 +52,11 @@ def write_page(study: Study, folder: Path, page: Path, shown: str) -> Path:
     records = [r for r in load_runs(folder) if (r["job"]["arm"], r["job"]["seed"]) in asked]
     job = study.jobs[0]
     paces = sorted({job.evaluate_every for job in study.jobs})
-    method = METHOD.format(
-        final=job.final_episodes,
+    bar = BAR.format(
         episodes=job.episodes,
         every=" to ".join(f"{pace:,}" for pace in dict.fromkeys((paces[0], paces[-1]))),
     )
+    method = METHOD.format(final=job.final_episodes, bar=bar if study.solved else "")
     parts = [
         f"# {study.title}",
         f"Written by `{shown}` from the runs beside it; do not edit. "
@@ -83,8 +86,8 @@ def _readable(table: pd.DataFrame, bar: float | None) -> pd.DataFrame:
             "arm": table["arm"],
             "seeds": table["seeds"],
             "steps": [f"{n:,}" for n in table["steps"]],
-            "IQM of final returns (95 %)": [words(x) for x in table["iqm"]],
-            "with the policy's noise": [words(x) for x in table["sampled"]],
+            "IQM of final returns (95 %)": [_iqm(row) for row in table.itertuples()],
+            "with the policy's noise": [_iqm(row, "sampled") for row in table.itertuples()],
         }
     )
     if bar is not None:
@@ -92,6 +95,12 @@ def _readable(table: pd.DataFrame, bar: float | None) -> pd.DataFrame:
         shown["failure rate (95 %)"] = [words(x, 2) for x in table["failures"]]
         shown["collapsed"] = table["collapsed"]
     return shown.assign(diverged=table["diverged"])
+
+
+def _iqm(row: Any, kind: str = "iqm") -> str:
+    """With its interval, which one seed does not have."""
+    estimate = getattr(row, kind)
+    return words(estimate) if row.seeds > 1 else f"{estimate.value:.1f}"
 
 
 def _seeds(number: int) -> str:
@@ -133,7 +142,7 @@ def _draw(
         + ("" if bar is None else f", the bar of {bar:g} (dotted)")
         + ". Per arm: "
         + "; ".join(
-            f"{r.arm}: {_seeds(r.seeds)}, {r.steps:,} steps, IQM {words(r.iqm)}"
+            f"{r.arm}: {_seeds(r.seeds)}, {r.steps:,} steps, IQM {_iqm(r)}"
             + ("" if bar is None else f", failure rate {words(r.failures, 2)}")
             for r in table.itertuples()
         )
