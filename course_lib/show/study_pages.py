@@ -52,11 +52,11 @@ def write_page(study: Study, folder: Path, page: Path, shown: str) -> Path:
     records = [r for r in load_runs(folder) if (r["job"]["arm"], r["job"]["seed"]) in asked]
     job = study.jobs[0]
     paces = sorted({job.evaluate_every for job in study.jobs})
-    bar = BAR.format(
+    about_bar = BAR.format(
         episodes=job.episodes,
         every=" to ".join(f"{pace:,}" for pace in dict.fromkeys((paces[0], paces[-1]))),
     )
-    method = METHOD.format(final=job.final_episodes, bar=bar if study.solved else "")
+    method = METHOD.format(final=job.final_episodes, bar=about_bar if study.solved else "")
     parts = [
         f"# {study.title}",
         f"Written by `{shown}` from the runs beside it; do not edit. "
