@@ -18,14 +18,15 @@ METHOD = (
     "Every seed counts. A run's score is the mean return of its last {final} episodes with the "
     "policy's most probable action. IQM is the mean of the seeds without the lowest and the highest "
     "quarter, rounded down (of three seeds, the mean of all), with its 95 % stratified bootstrap "
-    "interval{bar}. What the runs cost stands in `cost.md`."
+    "interval{bar}. The score of a run that diverged is its last evaluation. What the runs cost stands "
+    "in `cost.md`."
 )
 BAR = (
     "; failure is a score below the bar, with Wilson's 95 % interval; "
     "a run has collapsed if it evaluated at the bar on the way (mean of {episodes} episodes every "
     "{every} steps) and ended below it. The last episodes are more than an evaluation has, so a run "
     "near the bar may count without having changed. A run that diverged is a failure and counts as "
-    "collapsed, and its score is its last evaluation"
+    "collapsed"
 )
 
 
