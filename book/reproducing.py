@@ -61,7 +61,8 @@ nothing, but the distribution over seeds stays, and that is what the tables are 
 More seeds: change `seeds = [0, 36]` to `[0, 72]` and run it again; the first 36 are kept. Another
 setting, environment or algorithm: add an arm; `course_lib/training/study_file.py` shows every key. If a
 setting of an arm changes, its old runs are refused rather than mixed with new ones: move them away, or
-give the arm another name. On a cluster, start a Dask scheduler and workers, and add
+give the arm another name. The arms of other people's programs in `ladder`, those with `sb3` in their
+name, need `pip install -e '.[compare]'` first. On a cluster, start a Dask scheduler and workers, and add
 `--dask tcp://HOST:8786`. A run that keeps killing its worker is reported, and the others finish.
 
 What `make tuning` tries runs on seeds that no study reports; `results/tuning.md` says what was tried
@@ -89,10 +90,14 @@ def _rows(folder: Path, name: str) -> list[str]:
     for file in sorted(folder.rglob("study.toml")):
         inner = file.parent.relative_to(folder.parent).as_posix()
         command = f"make results STUDY={name}" if inner == name else f"make {name}"
+        command += QUIET if inner == "pace" else ""
         if kept := _of_study(file):
             rows.append(f"| `{inner}` | {' | '.join(kept)} | `{command}` |")
     return rows
 
+
+#: What the study of seconds needs besides: one run at a time.
+QUIET = ' OPTIONS="--processes 1"'
 
 #: Folders whose files are made by a command of their own.
 OTHERS = {
