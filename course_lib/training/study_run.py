@@ -142,15 +142,15 @@ def run_job(job: Job) -> dict[str, Any]:
         ``job``: what was asked; ``evaluations``: step, mean and standard deviation of the
         deterministic returns; ``final``: returns of the two last evaluations, ``deterministic`` and
         ``sampled``; ``updates``: diagnostics, averaged between evaluations; ``diverged``: why the
-        run stopped by itself, empty if it did not; ``made``: seconds, versions, commit; ``agent``:
-        files of the trained agent by name, where the job keeps it.
+        run, or one of those two, stopped by itself, empty if none did; ``made``: seconds, versions,
+        commit; ``agent``: files of the trained agent by name, where the job keeps it.
 
     Raises
     ------
     FloatingPointError
         If not even the first evaluation came to an end: there is nothing to record.
     """
-    watch, diverged, rows = Watch(job), "", pd.DataFrame()
+    watch, diverged, rows, final = Watch(job), "", pd.DataFrame(), {}
     wall, cpu = time.perf_counter(), time.process_time()
     try:
         if isinstance(job.settings, Outside):
@@ -165,6 +165,11 @@ def run_job(job: Job) -> dict[str, Any]:
             raise
         diverged = str(error)
     seconds = time.process_time() - cpu - watch.paused
+    if not diverged:
+        try:
+            final = final_returns(job, watch)
+        except FloatingPointError as error:
+            diverged = str(error)
     record: dict[str, Any] = {
         "job": job.described(),
         "evaluations": {
@@ -172,7 +177,7 @@ def run_job(job: Job) -> dict[str, Any]:
             "mean": _rounded(watch.means),
             "std": _rounded(watch.spreads),
         },
-        "final": {} if diverged else final_returns(job, watch),
+        "final": final,
         "updates": between(rows, watch.steps),
         "diverged": diverged,
         "made": {
