@@ -1,6 +1,6 @@
 """Draw the landing page's moving picture, the card for shared links, and the icon.
 
-``python -m book.front`` trains the policy that is shown (about a minute), ``python -m book.front DIR``
+``python -m book.front`` trains the policy that is shown (less than a minute), ``python -m book.front DIR``
 takes one from a folder that ``python -m course_lib train`` has written.
 """
 

@@ -209,6 +209,26 @@ def claimed(cells: list[Cell]) -> Iterator[str]:
                     yield str(first.value)
 
 
+def hidden_names(cells: list[Cell], _: dict) -> Iterator[str]:
+    """A reader of the page can find where each name comes from."""
+    used, bound = {True: set(), False: set()}, {True: set(), False: set()}
+    for cell in cells:
+        if cell.kind == "code":
+            on_page = "remove-cell" not in cell.tags
+            for node in ast.walk(ast.parse(re.sub(r"^[%!].*$", "", cell.source, flags=re.M))):
+                if isinstance(node, ast.Name):
+                    names = used if isinstance(node.ctx, ast.Load) else bound
+                    names[on_page].add(node.id)
+                elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+                    bound[on_page].add(node.name)
+                elif isinstance(node, ast.arg):
+                    bound[on_page].add(node.arg)
+                elif isinstance(node, ast.alias):
+                    bound[on_page].add(node.asname or node.name)
+    for name in sorted(used[True] & bound[False] - bound[True]):
+        yield f"a cell on the page uses {name!r}, which only a removed cell defines"
+
+
 def language(cells: list[Cell], _: dict) -> Iterator[str]:
     """What the book does not say."""
     prose = re.sub(r"\$[^$]*\$|`[^`]*`|```.*?```", " ", text_of(cells), flags=re.S)
@@ -223,7 +243,7 @@ def language(cells: list[Cell], _: dict) -> Iterator[str]:
 
 RULES: tuple[Callable[[list[Cell], dict], Iterator[str]], ...] = (
     opening, reading_time, predictions, break_it, close, pictures, visible_code, assumptions,
-    equations, numbers, language,
+    equations, numbers, hidden_names, language,
 )  # fmt: skip
 
 

@@ -46,7 +46,7 @@ GOOD = {
             "> **Predict.** How large?"
         ),
         code("print(x)"),
-        code('claim("17.8", x)', "remove-cell"),
+        code('found = x\nclaim("17.8", found)', "remove-cell"),
         markdown("<details>\n<summary>Our answer</summary>\n\nLarge.\n\n</details>"),
         code('playable(draw, {"a": (1, 2)}, alt="text")'),
         markdown("### Break it: one change"),
@@ -96,6 +96,7 @@ BREAKS = {
     "share": ("it is 17.8", "it is 17.8, 32 % more", "the number 32% is neither"),
     "claim": ('claim("17.8"', 'claim("17.9"', "claims '17.9', which the text does not say"),
     "given": ('"0.98"', '"0.97"', "the number 0.98 is neither"),
+    "hidden name": ("print(x)", "print(found)", "uses 'found', which only a removed cell defines"),
     "word": ("It holds.", "It holds, obviously.", "the text says 'obviously'"),
     "cry": ("It holds.", "It holds!", "the text exclaims"),
     "role": ("It holds.", "It holds {ref}`there`.", "MyST syntax"),
