@@ -12,8 +12,15 @@ from .study_tables import final_score
 _ARM = re.compile(r"(.+)-(all|none)(?:-(?:minus|plus)-(\w+))?")
 
 
-def ablation(results: Path) -> dict[str, Any]:
+def ablation(results: Path, name: str = "ablation") -> dict[str, Any]:
     """Groups of arms, each from two baselines; an arm without runs yet has an empty list of them.
+
+    Parameters
+    ----------
+    results : Path
+        The folder of all studies.
+    name : str
+        Which of them; ``"tanh-alone"`` has arms of the same names.
 
     Returns
     -------
@@ -25,7 +32,7 @@ def ablation(results: Path) -> dict[str, Any]:
         the updates they followed (empty for a run that diverged), ``score`` and ``sampled`` (final
         means without and with noise), ``cpu_seconds`` (evaluations left out) and ``diverged``.
     """
-    study = read_study(results / "ablation" / "study.toml")
+    study = read_study(results / name / "study.toml")
     groups: dict[str, Any] = {}
     asked: dict[tuple[str, int], list[dict[str, Any]]] = {}
     for job in study.jobs:
@@ -37,7 +44,7 @@ def ablation(results: Path) -> dict[str, Any]:
         about |= {"bar": study.solved[job.env_id], "all": {}, "none": {}}
         runs = groups.setdefault(group, about)[base].setdefault(switch, [])
         asked[job.arm, job.seed] = runs
-    for record in load_runs(results / "ablation" / "runs"):
+    for record in load_runs(results / name / "runs"):
         key = record["job"]["arm"], record["job"]["seed"]
         if key in asked:
             asked[key].append(_compact(record))
