@@ -62,8 +62,8 @@ More seeds: change `seeds = [0, 36]` to `[0, 72]` and run it again; the first 36
 setting, environment or algorithm: add an arm; `course_lib/training/study_file.py` shows every key. If a
 setting of an arm changes, its old runs are refused rather than mixed with new ones: move them away, or
 give the arm another name. The arms of other people's programs in `ladder`, those with `sb3` in their
-name, need `.venv/bin/python -m pip install -e '.[compare]'` first. On a cluster, start a Dask scheduler and workers, and add
-`--dask tcp://HOST:8786`. A run that keeps killing its worker is reported, and the others finish.
+name, need `.venv/bin/python -m pip install -e '.[compare]'` first. On a cluster, start a Dask
+scheduler and workers, and add `--dask tcp://HOST:8786`. A run that keeps killing its worker is reported, and the others finish.
 
 What `make tuning` tries runs on seeds that no study reports; `results/tuning.md` says what was tried
 and how often. Some of PPO's and TRPO's settings were chosen earlier, by hand, on seeds of which some

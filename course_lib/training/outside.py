@@ -22,7 +22,8 @@ _PENDULUM = dict(n_envs=8, n_steps=2048, gae_lambda=0.95, gamma=0.99, learning_r
 #: The settings of RL Baselines3 Zoo, from its ``hyperparams/ppo.yml``, ``trpo.yml`` and ``ddpg.yml``;
 #: it lists LunarLanderContinuous partly under v2, unchanged. It has no CartPoleSwingUp: these are
 #: its settings of the nearest task, InvertedPendulumSwingupBulletEnv-v0, which for TRPO it marks "to be
-#: tuned". Its TRPO on LunarLanderContinuous is for 100,000 steps. ``lin_x`` falls from x to 0.
+#: tuned" and which are for two million steps. Its TRPO on LunarLanderContinuous is for 100,000.
+#: ``lin_x`` falls from x to 0.
 #: Its DDPG leaves the batch size to the library, whose default was 100 until version 2.3.0 and is 256
 #: since; ``train_freq`` and ``gradient_steps``, which changed with it, are the earlier ones as well.
 SETTINGS: dict[tuple[str, str], dict[str, Any]] = {
