@@ -20,7 +20,7 @@ def ablation(results: Path, name: str = "ablation") -> dict[str, Any]:
     results : Path
         The folder of all studies.
     name : str
-        Which of them; ``"tanh-alone"`` has arms of the same names.
+        Which of them; ``"tanh-alone"`` and ``"normalized-alone"`` have arms of the same names.
 
     Returns
     -------

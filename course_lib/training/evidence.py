@@ -40,6 +40,7 @@ SOURCES: dict[str, Callable[[], Any]] = {
     "swingup-seeds": lambda: load_runs(RESULTS / "tuning" / "ppo_seeds" / "runs", ["ppo"]),
     "ablation": lambda: ablation_evidence.ablation(RESULTS),
     "tanh-alone": lambda: ablation_evidence.ablation(RESULTS, "tanh-alone"),
+    "normalized-alone": lambda: ablation_evidence.ablation(RESULTS, "normalized-alone"),
     "ladder": lambda: ladder_evidence.ladder(RESULTS),
     "one-norm": lambda: ladder_evidence.one_norm(RESULTS),
     "trpo-radius": lambda: ladder_evidence.falling_radius(RESULTS),
@@ -62,10 +63,10 @@ def evidence(name: str) -> Any:
         deterministic episodes), ``"vine"`` the rows of that exact study,
         ``"swingup-36"`` the records of that study's runs (see `study_run.run_job`),
         ``"swingup-seeds"`` those of PPO's earlier preset on seeds 110 to 116, ``"gap-ledger"`` the
-        rows of that exact study, ``"ablation"`` and ``"tanh-alone"`` what `ablation_evidence` makes
-        of those studies, and ``"ladder"``, ``"one-norm"``, ``"trpo-radius"``, ``"pace"``,
-        ``"ladder-quiz"``, ``"tuning"`` and ``"benchmark-times"`` what `ladder_evidence` makes of
-        them.
+        rows of that exact study, ``"ablation"``, ``"tanh-alone"`` and ``"normalized-alone"`` what
+        `ablation_evidence` makes of those studies, and ``"ladder"``, ``"one-norm"``,
+        ``"trpo-radius"``, ``"pace"``, ``"ladder-quiz"``, ``"tuning"`` and ``"benchmark-times"`` what
+        `ladder_evidence` makes of them.
 
     Raises
     ------
