@@ -12,8 +12,9 @@ from course_lib.command_line.main import main
 from course_lib.show.study_pages import write_exact_page, write_page
 from course_lib.show.tuning_page import main as write_tuning_page
 from course_lib.show.tuning_page import tuning_page
+from course_lib.training.statistics import Estimate
 from course_lib.training.study_file import read_study
-from course_lib.training.study_tables import arms_table, final_score, has_collapsed
+from course_lib.training.study_tables import arms_table, final_score, has_collapsed, words
 
 ROOT = Path(__file__).parents[1]
 STUDIES = [f.parent for f in sorted(ROOT.glob("results/*/study.toml"))]
@@ -111,6 +112,11 @@ def test_without_a_bar_no_run_is_said_to_have_failed(tmp_path):
     page = write_page(without, tmp_path / "runs", tmp_path, "this").read_text()
     assert "Wilson" not in page
     assert "failure" not in page
+
+
+def test_what_rounds_to_zero_has_no_sign():
+    assert words(Estimate(-0.01, -0.3, 0.2), 0) == "0 (0 to 0)"
+    assert words(Estimate(-1.25, -2.0, 0.04)) == "-1.2 (-2.0 to 0.0)"
 
 
 def test_one_seed_has_no_interval(tmp_path):

@@ -99,8 +99,8 @@ def curve(records: Sequence[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def words(estimate: Estimate, digits: int = 1) -> str:
-    """``12.3 (11.0 to 13.0)``."""
-    value, low, high = (f"{x:.{digits}f}" for x in estimate)
+    """``12.3 (11.0 to 13.0)``; what rounds to 0 has no sign."""
+    value, low, high = (f"{x:z.{digits}f}" for x in estimate)
     return f"{value} ({low} to {high})"
 
 
