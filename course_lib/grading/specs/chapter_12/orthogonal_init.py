@@ -47,7 +47,11 @@ def harness(function, gaussian, gain, other):
         return None
     if not isinstance(weights, np.ndarray):
         return 1.0, 1.0, weights, weights, weights
-    repeats = alike(weights, weights_of(copied), equal_nan=True)
+    again = weights_of(copied)
+    if gaussian.size == 1 and isinstance(again, np.ndarray):  # the sign of one number is free
+        repeats = alike(np.abs(weights), np.abs(again), equal_nan=True)
+    else:
+        repeats = alike(weights, again, equal_nan=True)
     another = weights_of(other.copy())
     differs = not isinstance(another, np.ndarray) or not alike(
         np.sort(np.abs(weights), axis=None), np.sort(np.abs(another), axis=None)
